@@ -1,0 +1,1 @@
+"""Vocabulary and mechanisms that at least two services use. Decides nothing for a tier; imports no service."""
