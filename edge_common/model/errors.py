@@ -1,18 +1,18 @@
 """The tree of errors.
 
-    HedgerowError
-      InvalidInput        the caller sent something wrong; `field` names it
-        Unsupported       understood, but this version or this machine cannot do it
-      Unauthenticated     who are you?
-      Forbidden           known, and not allowed
-      NotFound
-      Conflict            it clashes with what exists
-      TooLarge
-      Temporary           may work when tried again
-        Unreachable       the other side did not answer
-        Overloaded        a bounded queue is full
-      Incompatible        the other side speaks another major version
-      Broken              a part of ours is not as it must be; an operator has to look
+HedgerowError
+  InvalidInput        the caller sent something wrong; `field` names it
+    Unsupported       understood, but this version or this machine cannot do it
+  Unauthenticated     who are you?
+  Forbidden           known, and not allowed
+  NotFound
+  Conflict            it clashes with what exists
+  TooLarge
+  Temporary           may work when tried again
+    Unreachable       the other side did not answer
+    Overloaded        a bounded queue is full
+  Incompatible        the other side speaks another major version
+  Broken              a part of ours is not as it must be; an operator has to look
 """
 
 

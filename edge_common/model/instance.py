@@ -12,7 +12,8 @@ class Assignment:
 
     `origin_id` is the instance_id under which the tier above knows the slot's placement here (at the root the same
     as `instance_id`); `succession` counts the successors that this tier has put in the slot since. `child_id` is
-    NO_CHILD while none is chosen; then `reason` and `detail` say why. `since_s` is when child, desired or reason last changed.
+    NO_CHILD while none is chosen; then `reason` and `detail` say why. `since_s` is when child, desired or reason
+    last changed.
     `spec_revision` is the revision of the service's spec that this instance runs; it never changes.
     """
 
@@ -39,7 +40,6 @@ class Observation:
 
     `succession` and `attempt` only grow; `changed_at_s` is the node's wall clock (seconds since the epoch) at the
     last change of state, for people; nothing decides by it. `exit_code` is that of the last ended attempt.
-    `restarts` is how often the node started it again.
     """
 
     instance_id: InstanceId

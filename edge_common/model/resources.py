@@ -24,9 +24,7 @@ class Resources:
 
     def fits_in(self, other: Self) -> bool:
         return (
-            self.cpu_millis <= other.cpu_millis
-            and self.memory_mb <= other.memory_mb
-            and self.disk_mb <= other.disk_mb
+            self.cpu_millis <= other.cpu_millis and self.memory_mb <= other.memory_mb and self.disk_mb <= other.disk_mb
         )
 
 

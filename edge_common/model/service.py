@@ -31,7 +31,8 @@ class Spreading(StrEnum):
 class RestartPolicy:
     """How the node restarts an instance by itself.
 
-    The n-th delay is `delay_s` doubled n-1 times, at most `max_delay_s`. A run of `reset_after_s` starts the count again.
+    The n-th delay is `delay_s` doubled n-1 times, at most `max_delay_s`; a run of `reset_after_s` starts the
+    count again.
     `attempts` is the number of restarts before FAILED; None is without end.
     """
 

@@ -1,0 +1,1 @@
+"""Pure decisions of the root: admission, intents, which cluster runs what."""

@@ -1,0 +1,52 @@
+"""One attempt of one instance, in the words that every runtime shares."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edge_common.model.ids import InstanceId
+from edge_common.model.service import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TaskKey:
+    instance_id: InstanceId
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.instance_id}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """All that a runtime needs to make one attempt. `network_namespace` "" is the host's own network."""
+
+    key: TaskKey
+    spec: ServiceSpec
+    instance_number: int
+    network_namespace: str = ""
+
+
+class TaskState(StrEnum):
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a runtime sees. `exit_code` is None until it has EXITED."""
+
+    key: TaskKey
+    state: TaskState
+    pid: int = 0
+    exit_code: int | None = None
+    is_out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUsage:
+    """`cpu_s` is the processor time used since the task began; `memory_bytes` what it holds now."""
+
+    key: TaskKey
+    cpu_s: float
+    memory_bytes: int

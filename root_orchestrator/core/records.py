@@ -1,0 +1,76 @@
+"""What the root keeps, one dataclass a collection. Each names its one writer."""
+
+from dataclasses import dataclass
+
+from edge_common.model.cluster import ClusterInfo, Summary
+from edge_common.model.ids import ApplicationId, ServiceId
+from edge_common.model.instance import Observation
+from edge_common.model.node import Readiness, Usage
+from edge_common.model.service import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Written by the manager. `roles` are Oakestra's names. `password_hash` is argon2's own format."""
+
+    username: str
+    password_hash: str
+    roles: tuple[str, ...]
+    email: str = ""
+    organization: str = "root"
+    created_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Written by the manager. `owner` is the username of who made it."""
+
+    application_id: ApplicationId
+    name: str
+    namespace: str
+    description: str
+    owner: str
+    created_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceIntent:
+    """What a user wants of one service: written by the manager alone, in answer to a user alone.
+
+    `slots` are the instance numbers that are wanted, ascending; `next_number` is the number of the next new slot
+    (numbers are never used twice). `spec_revision` counts changes of `spec` from 1. `sla` is the microservice as it was sent.
+    A service that `is_removed` stays until its last instance is gone.
+    """
+
+    service_id: ServiceId
+    application_id: ApplicationId
+    spec: ServiceSpec
+    sla: dict[str, object]
+    slots: tuple[int, ...] = ()
+    next_number: int = 0
+    spec_revision: int = 1
+    is_removed: bool = False
+    created_at_s: float = 0.0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeardObservation:
+    """Written by the links. `heard_at_s` is the root's own wall clock."""
+
+    observation: Observation
+    heard_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """Written by the links. `heard_at_s` is the root's wall clock at the cluster's last sign of life."""
+
+    info: ClusterInfo
+    summary: Summary
+    usage: Usage
+    readiness: Readiness
+    heard_at_s: float
+    joined_at_s: float
+    desired_revision: int = 0
+    acked_revision: int = 0

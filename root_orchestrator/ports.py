@@ -1,0 +1,65 @@
+"""What the root's services need of the world, in the core's words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from edge_common.model.ids import ApplicationId, ClusterId, ServiceId
+from edge_common.model.instance import Assignment
+from root_orchestrator.core.records import Application, ClusterRecord, HeardObservation, ServiceIntent, User
+
+T = TypeVar("T")
+
+
+class IntentStore(Protocol):
+    """Users, applications and services. Reads may come from any thread."""
+
+    def user(self, username: str) -> User | None: ...
+    def users(self) -> list[User]: ...
+    def put_user(self, user: User) -> None: ...
+    def delete_user(self, username: str) -> None: ...
+
+    def application(self, application_id: ApplicationId) -> Application | None: ...
+    def applications(self, owner: str | None = None) -> list[Application]: ...
+    def service(self, service_id: ServiceId) -> ServiceIntent | None: ...
+    def services(self, application_ids: Sequence[ApplicationId] | None = None) -> list[ServiceIntent]: ...
+    def services_by_id(self, service_ids: Sequence[ServiceId]) -> list[ServiceIntent]: ...
+
+    def write(
+        self,
+        *,
+        put_applications: Sequence[Application] = (),
+        delete_applications: Sequence[ApplicationId] = (),
+        put_services: Sequence[ServiceIntent] = (),
+        delete_services: Sequence[ServiceId] = (),
+    ) -> None:
+        """All of it in one durable step, as far as the database allows; services last, so none is an orphan."""
+
+
+class PlacementReads(Protocol):
+    """Where instances are and how they do, for views. Reads may come from any thread."""
+
+    def assignments_of(self, service_ids: Sequence[ServiceId]) -> list[Assignment]: ...
+    def observations_of(self, service_ids: Sequence[ServiceId]) -> list[HeardObservation]: ...
+    def clusters(self) -> list[ClusterRecord]: ...
+
+
+class ClusterRequests(Protocol):
+    """Questions to a cluster over its link."""
+
+    def request(self, cluster_id: ClusterId, kind: str, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Raises Unreachable when it does not answer in time, or the error that it answered with."""
+
+
+class Nudge(Protocol):
+    """A hint that something changed; losing it costs time, never state."""
+
+    def services_changed(self, service_ids: Sequence[ServiceId]) -> None: ...
+
+
+class Ask(Protocol):
+    """Run something on the mailbox's thread and wait for what it returns.
+
+    Raises what it raised, or Overloaded when the mailbox is full or does not get to it in time.
+    """
+
+    def __call__(self, work: Callable[[], T]) -> T: ...
