@@ -38,7 +38,8 @@ class ServiceIntent:
     """What a user wants of one service: written by the manager alone, in answer to a user alone.
 
     `slots` are the instance numbers that are wanted, ascending; `next_number` is the number of the next new slot
-    (numbers are never used twice). `spec_revision` counts changes of `spec` from 1. `sla` is the microservice as it was sent.
+    (numbers are never used twice). `spec_revision` counts changes of `spec` from 1. `sla` is the microservice as it
+    was sent.
     A service that `is_removed` stays until its last instance is gone.
     """
 
