@@ -1,0 +1,1 @@
+"""The only place that spells what crosses a process border: topics, routes, messages and their schemas."""

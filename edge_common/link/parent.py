@@ -1,0 +1,297 @@
+"""The upper end of all links of a tier: says what is wanted of each child, hears what each reports, knows which are there.
+
+Decides nothing about instances. All calls come from the mailbox's thread.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edge_common.link.child import RESYNC
+from edge_common.link.events import Connected, Disconnected, LinkEvent, MessageArrived
+from edge_common.link.link_store import LinkStore
+from edge_common.link.liveness import DEFAULT_LEASE_S, Liveness
+from edge_common.link.publisher import ChildDocuments, DesiredContent, Outgoing, topics_of
+from edge_common.link.questions import Answered, Questions
+from edge_common.link.rejects import Rejects
+from edge_common.link.transport import Transport
+from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, Unreachable
+from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.node import Readiness
+from edge_common.plumbing.clock import Clock
+from edge_common.wire import topics
+from edge_common.wire.codec import decode, encode
+from edge_common.wire.messages import Presence, Report, Request, Response
+
+logger = logging.getLogger(__name__)
+
+REPEAT_AFTER_S = 5.0
+MAX_REPEAT_AFTER_S = 300.0
+MAX_CHECK_S = 5.0
+
+
+class Owner(Protocol):
+    """The service above the links."""
+
+    def content(self, child_id: ChildId, service_id: ServiceId) -> DesiredContent | None:
+        """What this child is to do for this service now; None for nothing."""
+
+    def on_report(self, child_id: ChildId, report: Report) -> None: ...
+
+    def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
+        """Called when it changed."""
+
+
+@dataclass(slots=True)
+class _Child:
+    documents: ChildDocuments
+    liveness: Liveness
+    is_synced: bool = False
+    boot_id: str = ""
+    sequence: int = 0
+    acked_revision: int = 0
+    readiness: Readiness = Readiness.SUSPECT
+    repeat_after_s: float = REPEAT_AFTER_S
+    repeat_at_s: float = field(default=float("inf"))
+
+
+class ParentLinks:
+    def __init__(
+        self,
+        transport: Transport,
+        store: LinkStore,
+        owner: Owner,
+        clock: Clock,
+        new_id: Callable[[], str],
+        lease_s: float = DEFAULT_LEASE_S,
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._owner = owner
+        self._clock = clock
+        self._lease_s = lease_s
+        self._children: dict[ChildId, _Child] = {}
+        self._dirty: set[ChildId] = set()
+        self._is_connected = False
+        self._questions = Questions(new_id)
+        self.rejects = Rejects("parent")
+
+    @property
+    def is_connected(self) -> bool:
+        return self._is_connected
+
+    def add_children(self, child_ids: Iterable[ChildId]) -> None:
+        """Begin to listen to these. Those that are known already stay as they are."""
+        new = [child_id for child_id in child_ids if child_id not in self._children]
+        for child_id in new:
+            revision, published = self._store.load(child_id)
+            liveness = Liveness(self._lease_s, None)
+            liveness.must_prove(self._clock.monotonic_s())
+            self._children[child_id] = _Child(ChildDocuments(child_id, revision, published), liveness)
+        self._transport.subscribe(topics_of(new))
+
+    def forget_child(self, child_id: ChildId) -> None:
+        if self._children.pop(child_id, None) is not None:
+            self._dirty.discard(child_id)
+            self._transport.unsubscribe(topics_of([child_id]))
+            self._store.forget(child_id)
+
+    def mark(self, child_id: ChildId, service_id: ServiceId) -> None:
+        """What this child is to do for this service may have changed; `flush` finds out."""
+        child = self._children.get(child_id)
+        if child is not None:
+            child.documents.dirty.add(service_id)
+            self._dirty.add(child_id)
+
+    def readiness(self, child_id: ChildId) -> Readiness:
+        child = self._children.get(child_id)
+        return child.readiness if child else Readiness.LOST
+
+    def unheard_s(self, child_id: ChildId) -> float:
+        """For how long it has not been there; 0.0 while it is."""
+        child = self._children.get(child_id)
+        if child is None:
+            return float("inf")
+        since_s = child.liveness.unheard_since_s
+        return 0.0 if since_s is None else max(0.0, self._clock.monotonic_s() - since_s)
+
+    def published_revision(self, child_id: ChildId, service_id: ServiceId) -> int:
+        """The manifest at which this service's document last changed or was dropped, as far as it is known."""
+        child = self._children.get(child_id)
+        if child is None:
+            return 0
+        published = child.documents.published.get(service_id)
+        return published.revision if published else child.documents.revision
+
+    def is_dirty(self, child_id: ChildId, service_id: ServiceId) -> bool:
+        child = self._children.get(child_id)
+        return child is not None and service_id in child.documents.dirty
+
+    def revisions(self, child_id: ChildId) -> tuple[int, int]:
+        """(desired, acknowledged)."""
+        child = self._children.get(child_id)
+        return (child.documents.revision, child.acked_revision) if child else (0, 0)
+
+    def request(
+        self, child_id: ChildId, kind: str, body: Mapping[str, Any], timeout_s: float, on_answer: Answered
+    ) -> None:
+        """Ask; `on_answer` gets the body or an error, once."""
+        if child_id not in self._children or not self._children[child_id].liveness.is_online:
+            on_answer(Unreachable(f"{child_id} is not connected now, so it cannot be asked for {kind}. Try later."))
+            return
+        request = self._questions.ask(kind, body, self._clock.monotonic_s() + timeout_s, on_answer)
+        if not self._say(Outgoing(topics.request(child_id), encode(request)), is_retained=False):
+            self._questions.fail(request.request_id, Overloaded("Too many messages wait for the broker. Try later."))
+
+    def handle(self, event: LinkEvent) -> None:
+        match event:
+            case Connected():
+                self._is_connected = True
+                for child in self._children.values():
+                    child.liveness.must_prove(self._clock.monotonic_s())
+            case Disconnected(reason=reason):
+                if self._is_connected:
+                    logger.warning("event=links_down reason=%r", reason)
+                self._is_connected = False
+            case MessageArrived(topic=topic, payload=payload):
+                self._receive(topic, payload)
+
+    def flush(self) -> None:
+        """Make the new revisions durable, then say them. A child that has not reported yet is left alone till it has."""
+        ready = [child_id for child_id in self._dirty if self._children[child_id].is_synced]
+        settled = [each for each in map(self._settle, sorted(ready)) if each is not None]
+        self._dirty.difference_update(ready)
+        if not settled:
+            return
+        self._store.save(change for change, _ in settled)
+        for change, messages in settled:
+            self._publish(self._children[change.child_id], messages)
+
+    def tick(self) -> float:
+        """Check who is there and who has not acknowledged. Returns the seconds until it should be called again."""
+        now_s = self._clock.monotonic_s()
+        self._questions.expire(now_s)
+        due_s = now_s + MAX_CHECK_S
+        for child_id, child in self._children.items():
+            due_s = min(due_s, self._check(child_id, child, now_s))
+        return max(0.02, min(due_s, self._questions.next_deadline_s()) - now_s)
+
+    def _settle(self, child_id: ChildId) -> Any:
+        return self._children[child_id].documents.settle(self._owner.content)
+
+    def _publish(self, child: _Child, messages: Iterable[Outgoing]) -> None:
+        now_s = self._clock.monotonic_s()
+        child.repeat_at_s = now_s + child.repeat_after_s
+        if child.liveness.unacked_since_s is None:
+            child.liveness.unacked_since_s = now_s
+        for message in messages:
+            if not self._say(message, is_retained=True):
+                break
+
+    def _check(self, child_id: ChildId, child: _Child, now_s: float) -> float:
+        """Returns when to look again."""
+        liveness = child.liveness
+        if not self._is_connected:
+            return now_s + MAX_CHECK_S
+        if liveness.wants_asking(now_s) or (liveness.is_online and not child.is_synced and liveness.asked_s is None):
+            self._ask_resync(child_id, child, now_s)
+        liveness.check(now_s)
+        self._note_readiness(child_id, child, now_s)
+        if liveness.is_online and child.acked_revision < child.documents.revision and now_s >= child.repeat_at_s:
+            child.repeat_after_s = min(child.repeat_after_s * 2, MAX_REPEAT_AFTER_S)
+            logger.info("event=repeat_desired child=%s revision=%d", child_id, child.documents.revision)
+            self._publish(child, child.documents.repeat(self._owner.content))
+            if child.documents.dirty:
+                self._dirty.add(child_id)
+        return self._next_look_s(child, now_s)
+
+    def _next_look_s(self, child: _Child, now_s: float) -> float:
+        liveness = child.liveness
+        looks = [now_s + MAX_CHECK_S]
+        if liveness.unheard_since_s is not None and child.readiness is not Readiness.LOST:
+            looks.append(liveness.unheard_since_s + liveness.lease_s)
+        if liveness.is_online and child.acked_revision < child.documents.revision:
+            looks.append(child.repeat_at_s)
+            looks.append((liveness.unacked_since_s or now_s) + liveness.lease_s)
+        return min(look for look in looks if look > now_s)
+
+    def _note_readiness(self, child_id: ChildId, child: _Child, now_s: float) -> None:
+        readiness = child.liveness.readiness(now_s, is_synced=child.is_synced)
+        if readiness is not child.readiness:
+            logger.info("event=readiness child=%s before=%s after=%s", child_id, child.readiness, readiness)
+            child.readiness = readiness
+            self._owner.on_readiness(child_id, readiness)
+
+    def _ask_resync(self, child_id: ChildId, child: _Child, now_s: float) -> None:
+        child.liveness.asked_s = now_s
+        self._say(Outgoing(topics.request(child_id), encode(Request("", RESYNC))), is_retained=False)
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        parsed = topics.parse(topic)
+        child = self._children.get(parsed[0]) if parsed else None
+        if parsed is None or child is None:
+            self.rejects.count(topic, "not a child of ours")
+            return
+        try:
+            self._accept(parsed[0], child, parsed[1], payload)
+        except HedgerowError as error:
+            self.rejects.count(topic, str(error))
+
+    def _accept(self, child_id: ChildId, child: _Child, kind: topics.Kind, payload: bytes) -> None:
+        if kind is topics.Kind.REPORT:
+            self._take_report(child_id, child, decode(Report, payload))
+        elif kind is topics.Kind.PRESENCE:
+            if payload:
+                self._take_presence(child_id, child, decode(Presence, payload))
+        elif kind is topics.Kind.RESPONSE:
+            self._questions.answer(decode(Response, payload))
+        else:
+            raise InvalidInput(f"A parent is never sent a {kind}.")
+
+    def _take_presence(self, child_id: ChildId, child: _Child, presence: Presence) -> None:
+        now_s = self._clock.monotonic_s()
+        if not presence.is_online:
+            child.liveness.gone(now_s)
+        elif presence.boot_id != child.boot_id or not child.is_synced:
+            self._ask_resync(child_id, child, now_s)
+        self._note_readiness(child_id, child, now_s)
+
+    def _take_report(self, child_id: ChildId, child: _Child, report: Report) -> None:
+        now_s = self._clock.monotonic_s()
+        is_same_boot = report.boot_id == child.boot_id
+        if is_same_boot and report.sequence <= child.sequence:
+            return
+        is_gap = not (is_same_boot and report.sequence == child.sequence + 1)
+        child.boot_id, child.sequence = report.boot_id, report.sequence
+        child.liveness.heard(now_s)
+        self._take_ack(child_id, child, report.acked_revision)
+        if report.is_full:
+            child.is_synced = True
+            if child.documents.dirty:
+                self._dirty.add(child_id)
+        elif is_gap:
+            self._ask_resync(child_id, child, now_s)
+        self._owner.on_report(child_id, report)
+        self._note_readiness(child_id, child, now_s)
+
+    def _take_ack(self, child_id: ChildId, child: _Child, revision: int) -> None:
+        if revision > child.documents.revision:
+            logger.error(
+                "event=revision_unknown child=%s theirs=%d ours=%d: our store is older than what this child has heard",
+                child_id, revision, child.documents.revision,
+            )  # fmt: skip
+            child.documents.overtake(revision)
+            self._dirty.add(child_id)
+        child.acked_revision = revision
+        if revision >= child.documents.revision:
+            child.liveness.unacked_since_s = None
+            child.repeat_after_s = REPEAT_AFTER_S
+
+    def _say(self, message: Outgoing, *, is_retained: bool) -> bool:
+        try:
+            self._transport.publish(message.topic, message.payload, is_retained=is_retained)
+        except Overloaded:
+            logger.warning("event=publish_refused topic=%s reason=queue_full", message.topic)
+            return False
+        return True

@@ -1,0 +1,85 @@
+"""Every message of the link, one dataclass each; tests/wire/golden has a file for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_common.model.cluster import ClusterInfo, Summary
+from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.model.instance import Observation
+from edge_common.model.node import NodeInfo, Usage
+from edge_common.model.service import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedInstance:
+    instance_id: InstanceId
+    instance_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredService:
+    """All that a child is to do for one service; an instance that it does not list is not wanted.
+
+    `revision` is that of the child's manifest at which this document last changed.
+    """
+
+    service_id: ServiceId
+    revision: int
+    spec_revision: int
+    spec: ServiceSpec
+    instances: tuple[AssignedInstance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Which services, each with the revision of its document. `revision` only grows for one child."""
+
+    revision: int
+    services: Mapping[ServiceId, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What changed since the last report, or with `is_full` all there is.
+
+    `sequence` counts the reports of one `boot_id` from 1; a gap means that some were lost. `acked_revision` is the
+    newest manifest that the child holds in full, on disk.
+    """
+
+    boot_id: str
+    sequence: int
+    acked_revision: int
+    is_full: bool = False
+    observations: tuple[Observation, ...] = ()
+    node: NodeInfo | None = None
+    cluster: ClusterInfo | None = None
+    summary: Summary | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Retained; the broker itself says `is_online` false when the child's connection breaks."""
+
+    is_online: bool
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question from the parent. `request_id` comes back in the answer."""
+
+    request_id: str
+    kind: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`error` is the name of a class of the tree of errors, "" when it went well; then `message` says what happened."""
+
+    request_id: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    message: str = ""
