@@ -11,6 +11,7 @@ HedgerowError
   Temporary           may work when tried again
     Unreachable       the other side did not answer
     Overloaded        a bounded queue is full
+    RateLimited       the caller asks too often
   Incompatible        the other side speaks another major version
   Broken              a part of ours is not as it must be; an operator has to look
 """
@@ -59,6 +60,10 @@ class Unreachable(Temporary):
 
 
 class Overloaded(Temporary):
+    pass
+
+
+class RateLimited(Temporary):
     pass
 
 
