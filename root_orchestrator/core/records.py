@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.ids import ApplicationId, ServiceId
-from edge_common.model.instance import Observation
 from edge_common.model.node import Readiness, Usage
 from edge_common.model.service import ServiceSpec
 
@@ -23,7 +22,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Written by the manager. `owner` is the username of who made it."""
+    """Written by the manager. `owner` is the username of who made it. `version` is the store's; 0 is not stored yet."""
 
     application_id: ApplicationId
     name: str
@@ -31,6 +30,7 @@ class Application:
     description: str
     owner: str
     created_at_s: float = 0.0
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ServiceIntent:
     `slots` are the instance numbers that are wanted, ascending; `next_number` is the number of the next new slot
     (numbers are never used twice). `spec_revision` counts changes of `spec` from 1. `sla` is the microservice as it
     was sent.
-    A service that `is_removed` stays until its last instance is gone.
+    A service that `is_removed` stays until its last instance is gone. `version` is the store's; 0 is not stored yet.
     """
 
     service_id: ServiceId
@@ -53,14 +53,6 @@ class ServiceIntent:
     is_removed: bool = False
     created_at_s: float = 0.0
     version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class HeardObservation:
-    """Written by the links. `heard_at_s` is the root's own wall clock."""
-
-    observation: Observation
-    heard_at_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from edge_common.model.errors import InvalidInput, Unsupported
 from edge_common.model.network import Addresses, PortMapping, Transport
 from edge_common.model.service import Constraints, Device, RestartMode, RestartPolicy, Ulimit
 from edge_common.model.sla import AddressesSla, ConstraintSla, RestartSla, at
+
+E = TypeVar("E", bound=StrEnum)
 
 SERVICE_IPS = ipaddress.IPv4Network("10.30.0.0/16")
 SERVICE_IPS_V6 = ipaddress.IPv6Network("fdff:2000::/21")
@@ -16,9 +19,10 @@ MAX_PORTS = 256
 MAX_ULIMIT = 2**53
 UNLIMITED = -1
 
-ULIMITS = frozenset(
-    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
-)
+ULIMITS = frozenset({
+    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+})  # fmt: skip
 ARCHITECTURES = {
     "amd64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64", "arm": "arm", "armv7l": "arm",
     "armv7": "arm", "386": "386", "i686": "386", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x",
@@ -118,12 +122,12 @@ def restart_policy(sla: RestartSla, field: str, *, is_one_shot: bool) -> Restart
     return policy
 
 
-def choice(value: str, kind: type[Any], field: str) -> Any:
-    """The member of a StrEnum, written with an underscore or a dash."""
-    text = value.lower().replace("-", "_")
-    if text not in set(kind):
-        raise InvalidInput(f"{field}: must be one of {', '.join(kind)}", field)
-    return kind(text)
+def choice(value: str, kind: type[E], field: str) -> E:
+    """The member of that value; a dash does for an underscore."""
+    try:
+        return kind(value.lower().replace("-", "_"))
+    except ValueError:
+        raise InvalidInput(f"{field}: must be one of {', '.join(kind)}", field) from None
 
 
 def addresses(sla: AddressesSla, field: str) -> Addresses:
