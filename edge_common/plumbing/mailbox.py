@@ -123,7 +123,7 @@ class Mailbox:
             return call.future.result(timeout_s)
         except FutureTimeout:
             if call.future.done():
-                raise
+                return call.future.result()
             if call.future.cancel():
                 raise Overloaded(f"The service did not get to this within {timeout_s} s. Try again later.") from None
             raise Overloaded(
