@@ -1,0 +1,69 @@
+"""Directories, secrets and configuration files of the parts, written so that a second time changes nothing."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_common.model.errors import Broken
+from hedgerow.machine.broker import prepare_broker
+from hedgerow.machine.files import SECRET, write_if_changed
+from hedgerow.machine.layout import Layout, ports_file
+from hedgerow.machine.programs import BROKER, CONTAINERD, SERVICES
+from hedgerow.machine.render import containerd_toml
+
+ADMIN_PASSWORD_VARIABLE = "HEDGEROW_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
+_SETTINGS_HEAD = """\
+# Settings of the services on this machine, one NAME=VALUE a line; `hedgerow up` puts them into force.
+# For example: HEDGEROW_NODE_PLAIN_HTTP_REGISTRIES=registry.example:5000
+"""
+
+
+def prepare(layout: Layout, environ: Mapping[str, str]) -> frozenset[str]:
+    """The parts whose files changed. Raises Broken when a directory cannot be written."""
+    try:
+        _make_directories(layout)
+        _keep_admin_password(layout, environ)
+        if not layout.settings_file.exists():
+            write_if_changed(layout.settings_file, _SETTINGS_HEAD, SECRET)
+        write_if_changed(ports_file(layout), json.dumps(layout.ports.by_name()) + "\n")
+        changed = {BROKER} if prepare_broker(layout) else set()
+        if write_if_changed(layout.config / "containerd.toml", containerd_toml(layout)):
+            changed.add(CONTAINERD)
+    except OSError as error:
+        raise Broken(f"{error.filename} cannot be written: {error.strerror}. Free it and try again.") from error
+    return frozenset(changed)
+
+
+def admin_password(layout: Layout, environ: Mapping[str, str]) -> str:
+    """The one given now, the one given at the first start, or the one that the root made up; "" when none is known."""
+    if environ.get(ADMIN_PASSWORD_VARIABLE):
+        return environ[ADMIN_PASSWORD_VARIABLE]
+    for path in (_given_password_file(layout), layout.admin_password_file):
+        if path.exists():
+            return path.read_text().strip()
+    return ""
+
+
+def given_admin_password(layout: Layout) -> Mapping[str, str]:
+    """What the root has to be told at its first start."""
+    path = _given_password_file(layout)
+    return {ADMIN_PASSWORD_VARIABLE: path.read_text().strip()} if path.exists() else {}
+
+
+def _given_password_file(layout: Layout) -> Path:
+    return layout.secrets / "admin-password"
+
+
+def _keep_admin_password(layout: Layout, environ: Mapping[str, str]) -> None:
+    given = environ.get(ADMIN_PASSWORD_VARIABLE)
+    if given and not any(layout.data_of("root").iterdir()):
+        write_if_changed(_given_password_file(layout), given + "\n", SECRET)
+
+
+def _make_directories(layout: Layout) -> None:
+    for directory in layout.directories:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for name in (*SERVICES, BROKER):
+        layout.data_of(name).mkdir(exist_ok=True, mode=0o700)
+    layout.data_of(CONTAINERD).mkdir(exist_ok=True, mode=0o711)
+    layout.secrets.mkdir(exist_ok=True, mode=0o700)

@@ -1,0 +1,95 @@
+"""Whether each part answers, and waiting until all do."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_common.model.errors import Broken, HedgerowError
+from edge_common.plumbing.http_client import HttpClient
+from hedgerow.machine.layout import Layout
+from hedgerow.machine.programs import BROKER, CLUSTER, CONTAINERD, ROOT
+from hedgerow.machine.supervision.interface import Supervisor
+
+_POLL_S = 0.05
+_PROBE_TIMEOUT_S = 2.0
+_LOG_LINES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`is_ready` may raise HedgerowError or OSError, which means: not yet."""
+
+    part: str
+    is_ready: Callable[[], bool]
+
+
+class NotReady(Broken):
+    """`lines` are the last ones of the part's log."""
+
+    def __init__(self, message: str, part: str, lines: Sequence[str]) -> None:
+        super().__init__(message)
+        self.part = part
+        self.lines = tuple(lines)
+
+
+def checks_of(layout: Layout) -> tuple[Check, ...]:
+    return (
+        Check(BROKER, lambda: accepts(("127.0.0.1", layout.ports.mqtt))),
+        Check(CONTAINERD, lambda: accepts(layout.containerd_socket)),
+        Check(ROOT, lambda: is_healthy(layout.api_url)),
+        Check(CLUSTER, lambda: is_healthy(layout.cluster_url)),
+    )
+
+
+def is_healthy(url: str) -> bool:
+    client = HttpClient(url, timeout_s=_PROBE_TIMEOUT_S)
+    try:
+        answer: Any = client.request("GET", "/api/health")
+        return isinstance(answer, dict) and answer.get("status") == "ok"
+    finally:
+        client.close()
+
+
+def wait_until_ready(
+    checks: Sequence[Check], supervisor: Supervisor, on_ready: Callable[[str], None], deadline_s: float
+) -> None:
+    """`deadline_s` is on the monotonic clock. Raises NotReady for the first part that still does not answer then."""
+    waiting = list(checks)
+    while waiting:
+        for check in tuple(waiting):
+            if _is_ready(check):
+                waiting.remove(check)
+                on_ready(check.part)
+        if waiting and time.monotonic() > deadline_s:
+            raise _not_ready(waiting[0].part, supervisor)
+        if waiting:
+            time.sleep(_POLL_S)
+
+
+def _not_ready(part: str, supervisor: Supervisor) -> NotReady:
+    state = supervisor.states().get(part)
+    if state is None or not state.is_running:
+        said = f"{part} does not run ({state.detail if state else 'unknown to the supervisor'})"
+    else:
+        said = f"{part} runs but is not ready in time"
+    lines = supervisor.last_lines(part, _LOG_LINES)
+    advice = "These are the last lines of its log" if lines else "Its log is empty"
+    return NotReady(f"{said}. {advice}; mend the cause and run `hedgerow up` again.", part, lines)
+
+
+def _is_ready(check: Check) -> bool:
+    try:
+        return check.is_ready()
+    except (HedgerowError, OSError):
+        return False
+
+
+def accepts(address: tuple[str, int] | Path) -> bool:
+    """Whether something listens there."""
+    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        return probe.connect_ex(str(address) if isinstance(address, Path) else address) == 0

@@ -1,0 +1,1 @@
+"""What keeps the programs running: systemd where it runs, else supervisord. Both behind one port."""
