@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge_common.model.instance import Assignment
+from edge_common.model.instance import Assignment, HeardObservation
 from edge_common.model.lifecycle import Desired, Reason, State
-from root_orchestrator.core.records import HeardObservation
 
 _AT_ROOT: Mapping[Reason, str] = {
     Reason.NO_CANDIDATE: "NoActiveClusterWithCapacity",

@@ -1,45 +1,18 @@
 """Applications, services and clusters as the API shows them: Oakestra's fields, and this project's beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any
 
-from edge_common.model.ids import ChildId, ClusterId, InstanceId, ServiceId
-from edge_common.model.instance import Assignment
+from edge_common.model.ids import ChildId
 from edge_common.model.lifecycle import Health
 from edge_common.model.node import Readiness
 from root_orchestrator.core.intents import ApplicationResult, ServiceResult
-from root_orchestrator.core.records import Application, ClusterRecord, HeardObservation, ServiceIntent, User
-from root_orchestrator.core.status import NO_STATUS, Status, instance_status, most_telling
+from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
+from root_orchestrator.core.status import NO_STATUS, Status, most_telling
+from root_orchestrator.core.whereabouts import Instance, Whereabouts, instances_of
 
 View = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where instances are and how they do, looked up once for a whole answer."""
-
-    assignments: Mapping[ServiceId, Sequence[Assignment]]
-    heard: Mapping[InstanceId, HeardObservation]
-    clusters: Mapping[ChildId, ClusterRecord]
-    now_s: float
-
-
-def whereabouts(
-    assignments: Iterable[Assignment],
-    heard: Iterable[HeardObservation],
-    clusters: Iterable[ClusterRecord],
-    now_s: float,
-) -> Whereabouts:
-    by_service: dict[ServiceId, list[Assignment]] = {}
-    for assignment in assignments:
-        by_service.setdefault(assignment.service_id, []).append(assignment)
-    return Whereabouts(
-        assignments=by_service,
-        heard={item.observation.instance_id: item for item in heard},
-        clusters={ChildId(cluster.info.cluster_id): cluster for cluster in clusters},
-        now_s=now_s,
-    )
 
 
 def application_view(application: Application, services: Iterable[ServiceIntent]) -> View:
@@ -59,7 +32,7 @@ def service_view(
     service: ServiceIntent, application: Application, where: Whereabouts, logs: Mapping[int, str] | None = None
 ) -> View:
     """`logs` is the end of each instance's output, by instance number."""
-    instances = _instances(service, where)
+    instances = instances_of(service, where)
     status = _service_status(service, instances)
     application_name, application_namespace, name, namespace = service.spec.name.split(".")
     return {
@@ -162,41 +135,6 @@ def service_change_view(result: ServiceResult) -> View:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A slot that is wanted, or one that is going. `assignment` None: the scheduler has not seen it yet."""
-
-    number: int
-    assignment: Assignment | None
-    heard: HeardObservation | None
-    status: Status
-
-
-def find_instance(service: ServiceIntent, number: int, where: Whereabouts) -> Instance | None:
-    return next((instance for instance in _instances(service, where) if instance.number == number), None)
-
-
-def _instances(service: ServiceIntent, where: Whereabouts) -> list[Instance]:
-    assigned = {a.instance_number: a for a in where.assignments.get(service.service_id, ())}
-    found: list[Instance] = []
-    for number in sorted({*service.slots, *assigned}):
-        assignment = assigned.get(number)
-        heard = where.heard.get(assignment.instance_id) if assignment else None
-        found.append(Instance(number, assignment, heard, _with_cluster(assignment, heard, where)))
-    return found
-
-
-def _with_cluster(assignment: Assignment | None, heard: HeardObservation | None, where: Whereabouts) -> Status:
-    """The status, which says so when it comes from a cluster that is not heard now."""
-    status = instance_status(assignment, heard, where.now_s)
-    cluster = where.clusters.get(assignment.child_id) if assignment else None
-    if cluster is None or cluster.readiness is Readiness.READY:
-        return status
-    silent_s = where.now_s - cluster.heard_at_s
-    note = f"Cluster {cluster.info.name} is {cluster.readiness}, last heard {silent_s:.0f} s ago."
-    return replace(status, detail=f"{status.detail} {note}".strip())
-
-
 def _service_status(service: ServiceIntent, instances: Sequence[Instance]) -> Status:
     """That of the wanted instances; when none is wanted, of those that are going."""
     wanted = [i.status for i in instances if i.number in service.slots]
@@ -265,9 +203,3 @@ def _service_ips(service: ServiceIntent) -> list[View]:
 
 def _age(seconds: float) -> float:
     return round(max(0.0, seconds), 3)
-
-
-def cluster_of(instance: Instance) -> ClusterId | None:
-    if instance.assignment is None or not instance.assignment.is_placed:
-        return None
-    return ClusterId(instance.assignment.child_id)
