@@ -28,8 +28,8 @@ def child_acls(child: ChildId) -> list[Acl]:
     return [
         *(_allow("publishClientSend", topic) for topic in topics.heard_by_parent(child)),
         *(_allow("publishClientReceive", topic) for topic in heard),
-        *(_allow("subscribeLiteral", topic) for topic in heard),
-        *(_allow("unsubscribeLiteral", topic) for topic in heard),
+        *(_allow("subscribePattern", topic) for topic in heard),
+        *(_allow("unsubscribePattern", topic) for topic in heard),
     ]
 
 
