@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from edge_common.model.ids import ApplicationId, ClusterId, ServiceId
-from edge_common.model.instance import Assignment
-from root_orchestrator.core.records import Application, ClusterRecord, HeardObservation, ServiceIntent, User
+from edge_common.model.instance import Assignment, HeardObservation
+from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from edge_common.link.transport import Transport, Will
 from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
-from edge_common.model.instance import Observation
+from edge_common.model.instance import Observation, fold
 from edge_common.model.node import NodeInfo, Usage
 from edge_common.plumbing.clock import Clock
 from edge_common.wire import topics
@@ -94,9 +94,9 @@ class ChildLink:
         return self._desired.documents
 
     @property
-    def desired_revision(self) -> int:
-        """The newest manifest held in full, maybe not on disk yet."""
-        return self._desired.revision
+    def acked_revision(self) -> int:
+        """The newest manifest held in full, on disk."""
+        return self._acked_revision
 
     @property
     def is_connected(self) -> bool:
@@ -127,8 +127,8 @@ class ChildLink:
         return changed
 
     def observe(self, observation: Observation) -> None:
-        """Say this in the next report. Of several for one instance only the newest is sent."""
-        self._changes[observation.instance_id] = observation
+        """Say this in the next report. Of several for one instance only the greatest is sent."""
+        self._changes[observation.instance_id] = fold(self._changes.get(observation.instance_id), observation)
 
     def touch(self) -> None:
         """The description changed: send it with the next flush."""

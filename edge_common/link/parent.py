@@ -1,10 +1,10 @@
-"""The upper end of all links of a tier: says what is wanted of each child, hears what each reports, knows which are there.
+"""The upper end of all links of a tier: says what is wanted of each child, hears what each reports, knows who is there.
 
 Decides nothing about instances. All calls come from the mailbox's thread.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from edge_common.link.rejects import Rejects
 from edge_common.link.transport import Transport
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, Unreachable
 from edge_common.model.ids import ChildId, ServiceId
-from edge_common.model.node import Readiness
+from edge_common.model.node import ChildHealth, Readiness
 from edge_common.plumbing.clock import Clock
 from edge_common.wire import topics
 from edge_common.wire.codec import decode, encode
@@ -81,6 +81,20 @@ class ParentLinks:
     def is_connected(self) -> bool:
         return self._is_connected
 
+    def __contains__(self, child_id: object) -> bool:
+        return child_id in self._children
+
+    def child_ids(self) -> Collection[ChildId]:
+        return self._children.keys()
+
+    def unready(self) -> dict[ChildId, ChildHealth]:
+        """How those do that are not READY."""
+        return {
+            child_id: ChildHealth(child.readiness, self.unheard_s(child_id))
+            for child_id, child in self._children.items()
+            if child.readiness is not Readiness.READY
+        }
+
     def add_children(self, child_ids: Iterable[ChildId]) -> None:
         """Begin to listen to these. Those that are known already stay as they are."""
         new = [child_id for child_id in child_ids if child_id not in self._children]
@@ -124,9 +138,12 @@ class ParentLinks:
         published = child.documents.published.get(service_id)
         return published.revision if published else child.documents.revision
 
-    def is_dirty(self, child_id: ChildId, service_id: ServiceId) -> bool:
+    def withdrawn_at(self, child_id: ChildId, service_id: ServiceId) -> int | None:
+        """The revision from which this service's document is as it is wanted now; None while that was not said yet."""
         child = self._children.get(child_id)
-        return child is not None and service_id in child.documents.dirty
+        if child is None or service_id in child.documents.dirty:
+            return None
+        return self.published_revision(child_id, service_id)
 
     def revisions(self, child_id: ChildId) -> tuple[int, int]:
         """(desired, acknowledged)."""
@@ -158,7 +175,7 @@ class ParentLinks:
                 self._receive(topic, payload)
 
     def flush(self) -> None:
-        """Make the new revisions durable, then say them. A child that has not reported yet is left alone till it has."""
+        """Make the new revisions durable, then say them. A child that has not reported yet is left alone."""
         ready = [child_id for child_id in self._dirty if self._children[child_id].is_synced]
         settled = [each for each in map(self._settle, sorted(ready)) if each is not None]
         self._dirty.difference_update(ready)
@@ -253,7 +270,7 @@ class ParentLinks:
         now_s = self._clock.monotonic_s()
         if not presence.is_online:
             child.liveness.gone(now_s)
-        elif presence.boot_id != child.boot_id or not child.is_synced:
+        elif presence.boot_id != child.boot_id or not child.is_synced or not child.liveness.is_online:
             self._ask_resync(child_id, child, now_s)
         self._note_readiness(child_id, child, now_s)
 
@@ -278,7 +295,7 @@ class ParentLinks:
     def _take_ack(self, child_id: ChildId, child: _Child, revision: int) -> None:
         if revision > child.documents.revision:
             logger.error(
-                "event=revision_unknown child=%s theirs=%d ours=%d: our store is older than what this child has heard",
+                "event=revision_unknown child=%s theirs=%d ours=%d: our store is older than what the child heard",
                 child_id, revision, child.documents.revision,
             )  # fmt: skip
             child.documents.overtake(revision)

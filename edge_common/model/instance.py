@@ -66,6 +66,14 @@ class Observation:
         return self.state in TERMINAL
 
 
+@dataclass(frozen=True, slots=True)
+class HeardObservation:
+    """`heard_at_s` is the parent's own wall clock when it heard this."""
+
+    observation: Observation
+    heard_at_s: float
+
+
 def fold(known: Observation | None, heard: Observation) -> Observation:
     """The greater of two observations of one instance, so late and repeated reports are harmless.
 

@@ -16,6 +16,14 @@ class Readiness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChildHealth:
+    """How a parent finds a child. `unheard_s` is for how long it has not been there, 0.0 while it is."""
+
+    readiness: Readiness
+    unheard_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeInfo:
     """What a node says of itself. `capacity` is what instances may use in all, not what is free now.
 
