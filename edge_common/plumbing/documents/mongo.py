@@ -46,8 +46,7 @@ from edge_common.plumbing.documents.values import (
     path_of,
 )
 
-_SELECT_TIMEOUT_MS = 5_000
-_SOCKET_TIMEOUT_MS = 20_000
+_TIMEOUTS_MS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 20_000}
 _WRITE_TIMEOUT_MS = 10_000
 _DUPLICATE_KEY = 11000
 
@@ -56,15 +55,15 @@ _Operation: TypeAlias = InsertOne[Document] | UpdateOne | DeleteOne
 
 class MongoDocuments:
     def __init__(self, url: str) -> None:
-        """Does not wait for the server. Raises InvalidInput when the URL is none, or names no database."""
+        """Does not wait for the server; timeouts in the URL win over ours.
+
+        Raises InvalidInput when the URL is none, or names no database.
+        """
+        timeouts_ms: dict[str, Any] = {
+            name: value for name, value in _TIMEOUTS_MS.items() if name.lower() not in url.lower()
+        }
         try:
-            self._client: MongoClient[Document] = MongoClient(
-                url,
-                serverSelectionTimeoutMS=_SELECT_TIMEOUT_MS,
-                connectTimeoutMS=_SELECT_TIMEOUT_MS,
-                socketTimeoutMS=_SOCKET_TIMEOUT_MS,
-                appname="hedgerow",
-            )
+            self._client: MongoClient[Document] = MongoClient(url, appname="hedgerow", **timeouts_ms)
             self._database = self._client.get_default_database(
                 write_concern=WriteConcern(w="majority", j=True, wtimeout=_WRITE_TIMEOUT_MS)
             )

@@ -22,14 +22,20 @@ class MongoSubscription:
     """A change stream; where the server has none, a look at all versions every few seconds."""
 
     def __init__(
-        self, collection: Collection[Document], on_change: Callable[[Change], None], poll_every_s: float = _POLL_EVERY_S
+        self,
+        collection: Collection[Document],
+        on_change: Callable[[Change], None],
+        *,
+        poll_every_s: float = _POLL_EVERY_S,
+        has_streams: bool = True,
     ) -> None:
+        """`has_streams` False does not even ask the server."""
         self._collection = collection
         self._on_change = on_change
         self._poll_every_s = poll_every_s
         self._stopping = threading.Event()
         self._seen: dict[str, Any] = {}
-        self._stream = self._open_stream()
+        self._stream = self._open_stream() if has_streams else None
         if self._stream is None:
             self._seen = self._versions()
         self._thread = threading.Thread(target=self._run, name=f"watch-{collection.name}", daemon=True)
