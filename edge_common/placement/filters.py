@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_common.placement.candidates import Candidates
 from edge_common.placement.columns import CPU, DISK, MEMORY, Ints, Mask
-from edge_common.placement.requests import Request
+from edge_common.placement.requests import HostPort, Request
 from edge_common.placement.rows import Kind
 
 MAX_OFFERS = 3
@@ -105,10 +105,13 @@ def _has_shape(request: Request, candidates: Candidates) -> Mask | None:
 
 
 def _has_ports(request: Request, candidates: Candidates) -> Mask | None:
-    limit = candidates.columns.port_limit
-    used = [candidates.port_counts(port) for port in request.host_ports]
-    masks = [np.less(counts, limit) for counts in used if counts is not None]
+    masks = [_has_port(port, candidates) for port in request.host_ports]
     return np.logical_and.reduce(masks) if masks else None
+
+
+def _has_port(port: HostPort, candidates: Candidates) -> Mask:
+    counts = candidates.port_counts(port)
+    return np.asarray(candidates.columns.port_limit > (0 if counts is None else counts))
 
 
 def _asked(request: Request, resource: int) -> int:
@@ -159,11 +162,7 @@ def _lacks_shape(request: Request, _candidates: Candidates, _rows: Ints) -> Phra
 
 
 def _lacks_ports(request: Request, candidates: Candidates, rows: Ints) -> Phrase:
-    taken = set()
-    for port in request.host_ports:
-        counts = candidates.port_counts(port)
-        if counts is not None and (counts[rows] >= candidates.columns.port_limit[rows]).any():
-            taken.add(f"{port[0]}/{port[1]}")
+    taken = {f"{port[0]}/{port[1]}" for port in request.host_ports if not _has_port(port, candidates)[rows].all()}
     return _has_have(f"no free host port {_some(taken)}")
 
 

@@ -111,7 +111,7 @@ def cluster_candidate(
         pools=tuple(_pool_row(pool) for pool in summary.pools),
         is_ready=is_ready,
         is_cordoned=is_cordoned,
-        port_limit=summary.node_count,
+        port_limit=max(summary.node_count, sum(pool.node_count for pool in summary.pools)),
         used_ports=tuple(used_ports),
         groups=groups,
         pending=tuple(pending),
