@@ -9,18 +9,19 @@ from cluster_orchestrator.core.reconcile import Forget
 from cluster_orchestrator.core.records import NodeRecord, Slot, WantedService
 from cluster_orchestrator.core.upward import last_word, upward
 from cluster_orchestrator.core.views import node_view
-from cluster_orchestrator.ports import NodeStore, PlacementStore
+from cluster_orchestrator.ports import NodeStore
 from cluster_orchestrator.scheduler import Scheduler, Settled
 from edge_common.link.child import ChildLink, Description, Reply
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
+from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
 from edge_common.link.withdrawal import gone
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import InvalidInput, NotFound
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
-from edge_common.model.instance import Assignment, Observation
-from edge_common.model.lifecycle import Desired, State
+from edge_common.model.instance import Assignment, Observation, undeployed
+from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
 from edge_common.plumbing.clock import Clock
 from edge_common.wire.messages import AssignedInstance, Report
@@ -215,7 +216,7 @@ class Links:
             acked_revision=report.acked_revision,
             withdrawn_at=lambda service_id: self.lower.withdrawn_at(child_id, service_id),
         )
-        ended = [_undeployed(each, observed.get(each.instance_id), self._clock.now_s()) for each in left]
+        ended = [undeployed(each, observed.get(each.instance_id), self._clock.now_s()) for each in left]
         self._placements.fold_report(child_id, ended, self._clock.now_s())
         self.scheduler.services_changed({each.service_id for each in left})
 
@@ -256,15 +257,3 @@ class Links:
             len(self._placements.assignments_on(child_id)),
             (desired, acked),
         )
-
-
-def _undeployed(assignment: Assignment, observation: Observation | None, now_s: float) -> Observation:
-    if observation is not None:
-        return replace(observation, state=State.UNDEPLOYED, changed_at_s=now_s)
-    return Observation(
-        assignment.instance_id,
-        assignment.service_id,
-        assignment.instance_number,
-        State.UNDEPLOYED,
-        changed_at_s=now_s,
-    )

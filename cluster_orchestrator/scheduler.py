@@ -9,7 +9,8 @@ from cluster_orchestrator.core.reconcile import FindNode, Forget, Situation, Sto
 from cluster_orchestrator.core.records import NodeRecord
 from cluster_orchestrator.core.reservations import Reservations
 from cluster_orchestrator.core.summary import NodeView, summarise
-from cluster_orchestrator.ports import PlacementStore, World
+from cluster_orchestrator.ports import World
+from edge_common.link.placement_store import PlacementStore
 from edge_common.model.cluster import Summary
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, Observation
@@ -150,6 +151,8 @@ class Scheduler:
             puts.setdefault(put.instance_id, put)
         settled.puts += puts.values()
         self._account(situation, puts, commands)
+        if any(not isinstance(command, FindNode) for command in commands):
+            self._dirty.add(service_id)
         for command in commands:
             logger.info("event=decided service=%s command=%s", service_id, _say(command))
 

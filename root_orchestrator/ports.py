@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from edge_common.model.ids import ApplicationId, ClusterId, ServiceId
+from edge_common.model.ids import ApplicationId, ChildId, ClusterId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation
+from edge_common.model.node import ChildHealth
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
 
 T = TypeVar("T")
@@ -63,3 +64,18 @@ class Ask(Protocol):
     """
 
     def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+class ClusterStore(Protocol):
+    """Clusters that have joined and reported once. Reads may come from any thread."""
+
+    def clusters(self) -> list[ClusterRecord]: ...
+    def put(self, record: ClusterRecord) -> None: ...
+    def delete(self, cluster_id: ClusterId) -> None: ...
+
+
+class World(Protocol):
+    """What the scheduler asks of the links."""
+
+    def health(self) -> Mapping[ChildId, ChildHealth]: ...
+    def unready(self) -> Mapping[ChildId, ChildHealth]: ...

@@ -105,10 +105,10 @@ def _fill(
         return [FindNode(assignment)]
     observation = situation.observed(assignment)
     if observation is not None and observation.state in (State.UNDEPLOYED, State.DEAD):
-        return [Stop(assignment), FindNode(_successor(assignment, new_id))]
+        return [Stop(assignment), FindNode(_successor(assignment, situation, new_id))]
     has_ended = observation is not None and observation.is_terminal
     if not has_ended and situation.is_lost(assignment) and not situation.is_braked:
-        return [FindNode(_successor(assignment, new_id), replaces=assignment)]
+        return [FindNode(_successor(assignment, situation, new_id), replaces=assignment)]
     return []
 
 
@@ -127,10 +127,12 @@ def _first(slot: Slot, situation: Situation, new_id: Callable[[], InstanceId]) -
     )
 
 
-def _successor(assignment: Assignment, new_id: Callable[[], InstanceId]) -> Assignment:
+def _successor(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> Assignment:
+    """It runs the spec that is wanted now, whatever its predecessor ran."""
     return replace(
         assignment,
         instance_id=new_id(),
+        spec_revision=situation.wanted.spec_revision if situation.wanted else assignment.spec_revision,
         succession=assignment.succession + 1,
         child_id=ChildId(""),
         detail="",

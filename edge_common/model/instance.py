@@ -87,3 +87,17 @@ def fold(known: Observation | None, heard: Observation) -> Observation:
 def as_origin(observation: Observation, assignment: Assignment) -> Observation:
     """The observation of a tier's own instance, put in the words of the tier above."""
     return replace(observation, instance_id=assignment.origin_id, succession=assignment.succession)
+
+
+def undeployed(assignment: Assignment, observation: Observation | None, now_s: float) -> Observation:
+    """What a parent notes of an instance that its child surely does not have any more."""
+    if observation is not None:
+        return replace(observation, state=State.UNDEPLOYED, changed_at_s=now_s)
+    return Observation(
+        assignment.instance_id,
+        assignment.service_id,
+        assignment.instance_number,
+        State.UNDEPLOYED,
+        assignment.succession,
+        changed_at_s=now_s,
+    )

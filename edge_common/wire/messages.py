@@ -21,6 +21,8 @@ class AssignedInstance:
 class DesiredService:
     """All that a child is to do for one service; an instance that it does not list is not wanted.
 
+    An instance is immutable: `spec` is for those that are new to the reader, the others keep what they began with.
+
     `revision` is that of the child's manifest at which this document last changed.
     """
 

@@ -1,0 +1,164 @@
+"""What to do about one service: which slots need a cluster, which instances have to go. Level-triggered.
+
+A slot moves to another cluster when its cluster is past its lease or could not place it within its grace, and then only
+when another cluster takes it. A changed spec replaces instances one slot at a time, the old one gone before the new one
+starts; what does not run anyway is replaced first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edge_common.model.ids import NO_CHILD, ChildId, InstanceId
+from edge_common.model.instance import Assignment, HeardObservation
+from edge_common.model.lifecycle import Desired, Reason, State
+from edge_common.model.node import ChildHealth, Readiness
+from root_orchestrator.core.records import ServiceIntent
+
+GRACE_S = 5.0
+"""How long a cluster may look for a node before the root tries the next cluster."""
+
+HANDED_BACK = frozenset(
+    {
+        Reason.NO_CANDIDATE,
+        Reason.NO_CAPACITY,
+        Reason.NOT_ELIGIBLE,
+        Reason.TARGET_NOT_FOUND,
+        Reason.TARGET_NOT_READY,
+        Reason.TARGET_NO_CAPACITY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FindCluster:
+    """Choose a cluster for `assignment`, which has none. `replaces` is what it takes over from when that succeeds."""
+
+    assignment: Assignment
+    replaces: Assignment | None = None
+    is_lost: bool = False
+
+    @property
+    def avoid(self) -> tuple[ChildId, ...]:
+        return (self.replaces.child_id,) if self.replaces else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    assignment: Assignment
+
+
+Command = FindCluster | Stop | Forget
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    intent: ServiceIntent
+    assignments: Sequence[Assignment]
+    heard: Mapping[InstanceId, HeardObservation]
+    clusters: Mapping[ChildId, ChildHealth]
+    now_s: float
+    is_braked: bool = False
+
+    def state(self, assignment: Assignment) -> State | None:
+        heard = self.heard.get(assignment.instance_id)
+        return heard.observation.state if heard else None
+
+    def is_lost(self, assignment: Assignment) -> bool:
+        health = self.clusters.get(assignment.child_id)
+        return health is None or health.readiness is Readiness.LOST
+
+    def is_handed_back(self, assignment: Assignment) -> bool:
+        """Whether its cluster has said for longer than the grace that no node of it fits."""
+        heard = self.heard.get(assignment.instance_id)
+        if heard is None or heard.observation.state is not State.CLUSTER_SCHEDULED:
+            return False
+        is_refused = heard.observation.reason in HANDED_BACK
+        return is_refused and self.now_s - max(assignment.since_s, 0.0) >= GRACE_S
+
+
+def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
+    wanted = () if situation.intent.is_removed else situation.intent.slots
+    current: dict[int, Assignment] = {}
+    leaving: set[int] = set()
+    commands: list[Command] = []
+    for assignment in situation.assignments:
+        number = assignment.instance_number
+        if assignment.desired is Desired.STOPPED:
+            finished = _finish(assignment, situation)
+            commands += finished
+            if not finished:
+                leaving.add(number)
+        elif number not in wanted or number in current:
+            commands += [Stop(assignment), *_finish(assignment, situation)]
+        else:
+            current[number] = assignment
+    for number in wanted:
+        if number in current:
+            commands += _keep(current[number], situation, new_id)
+        elif number not in leaving:
+            commands.append(FindCluster(_first(number, situation.intent, new_id)))
+    return commands + _roll(list(current.values()), leaving, situation)
+
+
+def grace_ends_s(situation: Situation) -> float | None:
+    """When a refused slot may move on, on the root's wall clock; None when none waits."""
+    ends = [
+        assignment.since_s + GRACE_S
+        for assignment in situation.assignments
+        if assignment.desired is Desired.RUNNING
+        and situation.state(assignment) is State.CLUSTER_SCHEDULED
+        and situation.heard[assignment.instance_id].observation.reason in HANDED_BACK
+    ]
+    return min(ends, default=None)
+
+
+def is_gone(situation: Situation) -> bool:
+    """Whether a removed service has nothing left, so that it can be forgotten."""
+    return situation.intent.is_removed and not situation.assignments
+
+
+def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
+    if not assignment.is_placed:
+        return [FindCluster(_renewed(assignment, situation.intent))]
+    if situation.state(assignment) in (State.UNDEPLOYED, State.DEAD):
+        return [Stop(assignment)]
+    heard = situation.heard.get(assignment.instance_id)
+    if heard is not None and heard.observation.is_terminal:
+        return []
+    is_lost = situation.is_lost(assignment)
+    if (is_lost and not situation.is_braked) or (not is_lost and situation.is_handed_back(assignment)):
+        successor = _first(assignment.instance_number, situation.intent, new_id)
+        return [FindCluster(successor, replaces=assignment, is_lost=is_lost)]
+    return []
+
+
+def _first(number: int, intent: ServiceIntent, new_id: Callable[[], InstanceId]) -> Assignment:
+    instance_id = new_id()
+    return Assignment(instance_id, intent.service_id, number, instance_id, intent.spec_revision)
+
+
+def _renewed(assignment: Assignment, intent: ServiceIntent) -> Assignment:
+    """Nobody has an unplaced instance yet, so it simply takes the newest spec."""
+    return replace(assignment, spec_revision=intent.spec_revision, child_id=NO_CHILD)
+
+
+def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
+    heard = situation.heard.get(assignment.instance_id)
+    has_ended = heard is not None and heard.observation.is_terminal
+    if not assignment.is_placed or has_ended or situation.is_lost(assignment):
+        return [Forget(assignment)]
+    return []
+
+
+def _roll(current: Sequence[Assignment], leaving: set[int], situation: Situation) -> list[Command]:
+    outdated = [each for each in current if each.is_placed and each.spec_revision != situation.intent.spec_revision]
+    idle = [each for each in outdated if situation.state(each) is not State.RUNNING]
+    if idle:
+        return [Stop(each) for each in idle]
+    is_settled = not leaving and all(situation.state(each) is State.RUNNING for each in current if each not in outdated)
+    return [Stop(outdated[0])] if outdated and is_settled else []

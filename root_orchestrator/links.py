@@ -1,0 +1,157 @@
+"""The root's links to its clusters: assignments go down as desired sets, reports are folded into observations."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from edge_common.link.health import LinkHealth
+from edge_common.link.parent import ParentLinks
+from edge_common.link.placement_store import PlacementStore
+from edge_common.link.publisher import DesiredContent
+from edge_common.link.withdrawal import gone
+from edge_common.model.cluster import ClusterInfo, Summary
+from edge_common.model.errors import HedgerowError
+from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.instance import Observation, undeployed
+from edge_common.model.lifecycle import Desired
+from edge_common.model.node import ChildHealth, Readiness, Usage
+from edge_common.plumbing.clock import Clock
+from edge_common.wire.messages import AssignedInstance, Report
+from root_orchestrator.core.records import ClusterRecord
+from root_orchestrator.ports import ClusterStore, IntentStore
+from root_orchestrator.scheduler import Scheduler, Settled
+
+logger = logging.getLogger(__name__)
+
+SAVE_AGE_S = 10.0
+"""A cluster's record is written when something changed, or when what is kept is older than this."""
+
+
+class Links:
+    """Above the links it is their Owner, for the scheduler the World."""
+
+    lower: ParentLinks
+    scheduler: Scheduler
+
+    def __init__(self, intents: IntentStore, clusters: ClusterStore, placements: PlacementStore, clock: Clock) -> None:
+        self._intents = intents
+        self._cluster_store = clusters
+        self._placements = placements
+        self._clock = clock
+        self._saved_s: dict[ChildId, float] = {}
+        self._clusters: dict[ChildId, ClusterRecord] = {
+            ChildId(each.info.cluster_id): replace(each, readiness=Readiness.SUSPECT) for each in clusters.clusters()
+        }
+
+    def bind(self, lower: ParentLinks, scheduler: Scheduler) -> None:
+        """The two need each other; the composition root ties the knot."""
+        self.lower, self.scheduler = lower, scheduler
+
+    @property
+    def clusters(self) -> Mapping[ChildId, ClusterRecord]:
+        return self._clusters
+
+    def health(self) -> Mapping[ChildId, ChildHealth]:
+        return LinkHealth(self.lower)
+
+    def unready(self) -> Mapping[ChildId, ChildHealth]:
+        return self.lower.unready()
+
+    def content(self, child_id: ChildId, service_id: ServiceId) -> DesiredContent | None:
+        intent = self._intents.service(service_id)
+        if intent is None:
+            return None
+        wanted = sorted(
+            (each.instance_number, each.instance_id)
+            for each in self._placements.assignments_on(child_id, service_id)
+            if each.desired is Desired.RUNNING
+        )
+        instances = tuple(AssignedInstance(instance_id, number) for number, instance_id in wanted)
+        return DesiredContent(intent.spec_revision, intent.spec, instances)
+
+    def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
+        record = self._clusters.get(child_id)
+        if record is not None:
+            self._keep(child_id, replace(record, readiness=readiness))
+            self.scheduler.readiness_changed(self._clusters[child_id])
+
+    def on_report(self, child_id: ChildId, report: Report) -> None:
+        self._note_cluster(child_id, report)
+        news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())
+        self.scheduler.services_changed({assignment.service_id for assignment, _ in news})
+        self._drop_gone(child_id, report)
+
+    def carry_out(self, settled: Settled) -> None:
+        for assignment in (*settled.puts, *settled.forgotten):
+            if assignment.is_placed:
+                self.lower.mark(assignment.child_id, assignment.service_id)
+
+    def intents_changed(self, service_ids: Iterable[ServiceId]) -> None:
+        for assignment in self._placements.assignments_of(list(service_ids)):
+            if assignment.is_placed:
+                self.lower.mark(assignment.child_id, assignment.service_id)
+
+    def request(
+        self,
+        child_id: ChildId,
+        kind: str,
+        body: Mapping[str, Any],
+        timeout_s: float,
+        on_answer: Callable[[Mapping[str, Any] | HedgerowError], None],
+    ) -> None:
+        self.lower.request(child_id, kind, body, timeout_s, on_answer)
+
+    def _note_cluster(self, child_id: ChildId, report: Report) -> None:
+        known = self._clusters.get(child_id)
+        info = report.cluster or (known.info if known else None)
+        if info is None or ChildId(info.cluster_id) != child_id:
+            return
+        now_s = self._clock.now_s()
+        desired, acked = self.lower.revisions(child_id)
+        base = known or ClusterRecord(info, Summary(), Usage(), Readiness.SUSPECT, now_s, joined_at_s=now_s)
+        record = replace(
+            base,
+            info=info,
+            summary=report.summary or base.summary,
+            usage=report.usage or base.usage,
+            heard_at_s=now_s,
+            desired_revision=desired,
+            acked_revision=acked,
+        )
+        self._keep(child_id, record)
+        if known is None or report.summary is not None or known.info != info:
+            self.scheduler.cluster_changed(
+                self._clusters[child_id], lambda service_id: self.lower.withdrawn_at(child_id, service_id)
+            )
+
+    def _keep(self, child_id: ChildId, record: ClusterRecord) -> None:
+        """In memory always, on disk when it matters: a sample of usage alone is not worth a write."""
+        known = self._clusters.get(child_id)
+        self._clusters[child_id] = record
+        is_old = record.heard_at_s - self._saved_s.get(child_id, 0.0) >= SAVE_AGE_S
+        if is_old or known is None or _lasting(known) != _lasting(record):
+            self._saved_s[child_id] = record.heard_at_s
+            self._cluster_store.put(record)
+
+    def _drop_gone(self, child_id: ChildId, report: Report) -> None:
+        stopping = self._placements.stopping_on(child_id)
+        if not stopping:
+            return
+        observed = self._placements.observations_by_id([each.instance_id for each in stopping])
+        left = gone(
+            stopping,
+            observed=observed.keys(),
+            reported={each.instance_id for each in report.observations},
+            is_full=report.is_full,
+            acked_revision=report.acked_revision,
+            withdrawn_at=lambda service_id: self.lower.withdrawn_at(child_id, service_id),
+        )
+        now_s = self._clock.now_s()
+        ended: list[Observation] = [undeployed(each, observed.get(each.instance_id), now_s) for each in left]
+        self._placements.fold_report(child_id, ended, now_s)
+        self.scheduler.services_changed({each.service_id for each in left})
+
+
+def _lasting(record: ClusterRecord) -> ClusterRecord:
+    return replace(record, usage=Usage(), heard_at_s=0.0)
