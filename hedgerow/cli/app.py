@@ -1,0 +1,28 @@
+"""The tree of commands."""
+
+import typer
+
+from hedgerow.cli import applications, clusters, deploy, images, login, machine, services
+
+app = typer.Typer(
+    help="Run services on machines at the edge: a root, its clusters, their nodes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="First steps: [bold]hedgerow up[/], then [bold]hedgerow deploy examples/hello/hello.yaml[/]. "
+    "HEDGEROW_URL and HEDGEROW_TOKEN choose another root than the one logged in to.",
+)
+
+_MACHINE, _SERVICES, _PLACES = "This machine", "Applications and services", "Clusters and nodes"
+
+app.command("up", rich_help_panel=_MACHINE)(machine.up)
+app.command("down", rich_help_panel=_MACHINE)(machine.down)
+app.command("status", rich_help_panel=_MACHINE)(machine.status)
+app.add_typer(images.app, name="image", rich_help_panel=_MACHINE)
+app.command("login", rich_help_panel=_SERVICES)(login.login)
+app.command("deploy", rich_help_panel=_SERVICES)(deploy.deploy)
+app.add_typer(applications.app, name="app", rich_help_panel=_SERVICES)
+app.add_typer(services.app, name="service", rich_help_panel=_SERVICES)
+app.add_typer(clusters.clusters, name="cluster", rich_help_panel=_PLACES)
+app.add_typer(clusters.nodes, name="node", rich_help_panel=_PLACES)

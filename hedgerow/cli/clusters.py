@@ -1,0 +1,119 @@
+"""`hedgerow cluster ...` and `hedgerow node ...`."""
+
+from typing import Annotated
+
+import typer
+
+from hedgerow.cli.names import Document, find_cluster, find_node
+from hedgerow.cli.output import Format, Output, age, facts, say, show_data, show_rows, stdout
+from hedgerow.cli.session import connect
+
+clusters = typer.Typer(help="Clusters of nodes.", no_args_is_help=True)
+nodes = typer.Typer(help="Nodes: the machines that run instances.", no_args_is_help=True)
+
+Cluster = Annotated[str, typer.Argument(help="Name or id.", show_default=False)]
+Node = Annotated[str, typer.Argument(help="Name, cluster.name or id.", show_default=False)]
+
+_CLUSTER_COLUMNS = (
+    ("CLUSTER", lambda c: c["cluster_name"]),
+    ("STATE", lambda c: c["readiness"]),
+    ("HEARD", lambda c: f"{age(c['age_s'])} ago"),
+    ("NODES", lambda c: f"{c['active_nodes']}/{c['node_count']}"),
+    ("INSTANCES", lambda c: c["instance_count"]),
+    ("FREE CPU", lambda c: f"{c['free_cpu_cores']:g}"),
+    ("FREE MEMORY", lambda c: f"{c['memory_in_mb']} MiB"),
+    ("LOCATION", lambda c: c["cluster_location"]),
+    ("ID", lambda c: c["cluster_id"]),
+)
+NODE_COLUMNS = (
+    ("NODE", lambda n: n["node_name"]),
+    ("STATE", lambda n: n["readiness"]),
+    ("CORDONED", lambda n: "cordoned" if n.get("cordoned") else ""),
+    ("HEARD", lambda n: f"{age(n.get('age_s'))} ago"),
+    ("CLUSTER", lambda n: n["cluster_name"]),
+    ("ADDRESS", lambda n: n.get("address")),
+    ("ARCH", lambda n: n.get("architecture")),
+    ("INSTANCES", lambda n: n.get("instance_count")),
+    ("ID", lambda n: n["node_id"]),
+)
+
+
+@clusters.command("ls")
+def list_clusters(output: Output = Format.TABLE) -> None:
+    """List clusters.
+
+    Example: hedgerow cluster ls
+    """
+    show_rows(connect().get("/api/clusters"), _CLUSTER_COLUMNS, output, empty="No cluster has joined yet.")
+
+
+@clusters.command("show")
+def show_cluster(cluster: Cluster, output: Output = Format.TABLE) -> None:
+    """Show a cluster.
+
+    Example: hedgerow cluster show local
+    """
+    api = connect()
+    found = find_cluster(api, cluster)
+    _show(api.get(f"/api/clusters/{found['cluster_id']}"), output)
+
+
+@nodes.command("ls")
+def list_nodes(output: Output = Format.TABLE) -> None:
+    """List the nodes of all clusters.
+
+    Example: hedgerow node ls
+    """
+    show_rows(connect().get("/api/nodes"), NODE_COLUMNS, output, empty="No node has joined yet.")
+
+
+@nodes.command("show")
+def show_node(node: Node, output: Output = Format.TABLE) -> None:
+    """Show a node.
+
+    Example: hedgerow node show pi-07
+    """
+    api = connect()
+    _show(api.get(_path(find_node(api, node))), output)
+
+
+@nodes.command()
+def cordon(node: Node) -> None:
+    """Let a node take no new instances; those it has stay.
+
+    Example: hedgerow node cordon pi-07
+    """
+    _set_cordoned(node, is_cordoned=True)
+
+
+@nodes.command()
+def uncordon(node: Node) -> None:
+    """Let a node take new instances again.
+
+    Example: hedgerow node uncordon pi-07
+    """
+    _set_cordoned(node, is_cordoned=False)
+
+
+def _set_cordoned(node: str, *, is_cordoned: bool) -> None:
+    api = connect()
+    found = find_node(api, node)
+    api.request("PUT", f"{_path(found)}/cordon", json={"cordoned": is_cordoned})
+    say(f"{found['node_name']} takes {'no new' if is_cordoned else 'new'} instances.")
+
+
+def _path(node: Document) -> str:
+    return f"/api/clusters/{node['cluster_id']}/nodes/{node['node_id']}"
+
+
+def _show(document: Document, output: Format) -> None:
+    if output is not Format.TABLE:
+        show_data(document, output)
+        return
+    stdout().print(facts((name, _short(value)) for name, value in document.items() if name != "_id"))
+
+
+def _short(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return value

@@ -1,0 +1,230 @@
+"""`hedgerow up`, `down` and `status`: one machine with all three tiers."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from edge_common.model.errors import HedgerowError, InvalidInput
+from edge_common.model.node import Readiness
+from hedgerow.cli.clusters import NODE_COLUMNS
+from hedgerow.cli.output import Format, Output, age, complain, say, show_data, stderr, stdout, table
+from hedgerow.cli.services import SERVICE_COLUMNS
+from hedgerow.cli.session import Api, Session, connect, is_alive, load, log_in, save
+from hedgerow.machine.layout import Layout, find_layout
+from hedgerow.machine.machine import Machine
+from hedgerow.machine.prepare import ADMIN_PASSWORD_VARIABLE, admin_password
+from hedgerow.machine.programs import NODE, SERVICES, START_ORDER
+from hedgerow.machine.readiness import Check, is_healthy
+
+ADMIN = "Admin"
+_READY_TIMEOUT_S = 60.0
+_WRONG = 1
+
+ApiPort = Annotated[int | None, typer.Option("--api-port", help="Of the root's API.  [10000]", show_default=False)]
+ClusterPort = Annotated[
+    int | None, typer.Option("--cluster-port", help="Of the cluster's API.  [10100]", show_default=False)
+]
+MqttPort = Annotated[int | None, typer.Option("--mqtt-port", help="Of the broker.  [10003]", show_default=False)]
+
+
+def up(
+    api_port: ApiPort = None,
+    cluster_port: ClusterPort = None,
+    mqtt_port: MqttPort = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of a service, kept for later: HEDGEROW_NODE_NAME=pi-07.", metavar="N=V"),
+    ] = None,
+) -> None:
+    """Start a root, a cluster and a node on this machine, wait until they work together, and log in.
+
+    What runs already and has not changed is left alone. HEDGEROW_ADMIN_PASSWORD sets Admin's password at the first
+    start; else one is made up, and its file is named.
+
+    Examples:
+
+        hedgerow up
+
+        hedgerow up --api-port 11000 --set HEDGEROW_NODE_PLAIN_HTTP_REGISTRIES=127.0.0.1:5000
+    """
+    layout = find_layout(os.environ, api=api_port, cluster=cluster_port, mqtt=mqtt_port)
+    machine = Machine(layout)
+    began_s = time.monotonic()
+    with Live(console=stderr(), transient=True, refresh_per_second=8) as live:
+        ready: set[str] = set()
+
+        def on_ready(part: str) -> None:
+            ready.add(part)
+            live.update(_parts_table(ready, time.monotonic() - began_s))
+
+        live.update(_parts_table(ready, 0.0))
+        started = machine.start(os.environ, on_ready, _READY_TIMEOUT_S, _as_settings(settings or []))
+        api = _log_in(layout)
+        machine.wait_for(Check(NODE, lambda: _has_ready_node(api)), on_ready, started.deadline_s)
+    seconds = time.monotonic() - began_s
+    news = f"started {', '.join(started.started)}" if started.started else "everything ran already"
+    say(f"Hedgerow is up: {news} ({seconds:.1f} s). The API is at {layout.api_url}.")
+    _tell_password(layout)
+
+
+def down(
+    is_purging: Annotated[bool, typer.Option("--purge", help="Delete all state too: as if it had never been.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop everything on this machine, containers included; `hedgerow up` brings it back with its state.
+
+    Examples:
+
+        hedgerow down
+
+        hedgerow down --purge --yes
+    """
+    layout = find_layout(os.environ)
+    if is_purging and not is_sure:
+        typer.confirm(f"Delete all applications, logs and settings in {layout.data}?", abort=True)
+    machine = Machine(layout)
+    with stderr().status("stopping") as status:
+        machine.stop(status.update)
+        if is_purging:
+            machine.purge()
+    say("Hedgerow is down and its state is deleted." if is_purging else "Hedgerow is down; its state is kept.")
+
+
+def status(output: Output = Format.TABLE) -> None:
+    """Show how this machine is: its parts, the cluster, nodes and services. Ends with 1 when something is wrong.
+
+    Example: hedgerow status -o json
+    """
+    layout = find_layout(os.environ)
+    parts = _part_rows(Machine(layout))
+    wrong = [f"{row['part']} does not {'answer' if row['running'] else 'run'}." for row in parts if not _is_well(row)]
+    seen, problem = _ask_root()
+    if problem:
+        wrong.append(problem)
+    wrong += _wrong_places(seen) if not problem else []
+    if output is not Format.TABLE:
+        show_data({"ok": not wrong, "parts": parts, **seen, "problems": wrong}, output)
+    else:
+        _draw(layout, parts, seen)
+        for sentence in wrong:
+            complain(sentence)
+    raise typer.Exit(_WRONG if wrong else 0)
+
+
+def _draw(layout: Layout, parts: Iterable[Mapping[str, Any]], seen: Mapping[str, Any]) -> None:
+    console = stdout()
+    console.print(table(parts, _PART_COLUMNS))
+    console.print(f"\nAPI {layout.api_url}   cluster {layout.cluster_url}   broker 127.0.0.1:{layout.ports.mqtt}\n")
+    if seen.get("nodes"):
+        console.print(table(seen["nodes"], NODE_COLUMNS))
+        console.print()
+    if seen.get("services"):
+        console.print(table(seen["services"], SERVICE_COLUMNS))
+
+
+_PART_COLUMNS = (
+    ("PART", lambda p: p["part"]),
+    ("STATE", lambda p: ("running" if _is_well(p) else "unreachable") if p["running"] else "stopped"),
+    ("PID", lambda p: p["pid"]),
+    ("SINCE", lambda p: age(p["age_s"])),
+    ("DETAIL", lambda p: p["detail"]),
+)
+
+
+def _part_rows(machine: Machine) -> list[dict[str, Any]]:
+    urls = {"root": machine.layout.api_url, "cluster": machine.layout.cluster_url}
+    now_s = time.time()
+    return [
+        {
+            "part": state.name,
+            "running": state.is_running,
+            "answers": _answers(urls[state.name]) if state.name in urls and state.is_running else None,
+            "pid": state.pid,
+            "age_s": None if state.since_s is None else round(max(0.0, now_s - state.since_s), 1),
+            "detail": state.detail,
+        }
+        for state in machine.states().values()
+    ]
+
+
+def _is_well(row: Mapping[str, Any]) -> bool:
+    return bool(row["running"] and row["answers"] is not False)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return is_healthy(url)
+    except HedgerowError:
+        return False
+
+
+def _ask_root() -> tuple[dict[str, Any], str]:
+    """What the root knows, and what is wrong with asking it."""
+    try:
+        api = connect()
+        return {
+            "clusters": api.get("/api/clusters"),
+            "nodes": api.get("/api/nodes"),
+            "services": api.get("/api/services"),
+        }, ""
+    except HedgerowError as error:
+        return {}, str(error)
+
+
+def _wrong_places(seen: Mapping[str, Any]) -> list[str]:
+    places = [("Cluster", c["cluster_name"], c) for c in seen["clusters"]]
+    places += [("Node", n["node_name"], n) for n in seen["nodes"]]
+    wrong = [
+        f"{what} {name} is {place['readiness']}."
+        for what, name, place in places
+        if place["readiness"] != Readiness.READY
+    ]
+    return wrong if seen["nodes"] else [*wrong, "No node has joined."]
+
+
+def _parts_table(ready: set[str], elapsed_s: float) -> Table:
+    made = Table(box=None, show_header=False, pad_edge=False)
+    for part in START_ORDER:
+        made.add_row(part, "[green]ready[/]" if part in ready else "[yellow]starting[/]")
+    made.add_row(f"[dim]{elapsed_s:.0f} s[/]")
+    return made
+
+
+def _as_settings(texts: Iterable[str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    prefixes = tuple(f"HEDGEROW_{name.upper()}_" for name in SERVICES)
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name.startswith(prefixes) or not name.isidentifier():
+            raise InvalidInput(f"--set {text}: write NAME=VALUE, where NAME starts with {' or '.join(prefixes)}.")
+        settings[name] = value
+    return settings
+
+
+def _log_in(layout: Layout) -> Api:
+    """Keeps the stored session while the root takes it."""
+    stored = load(layout.session)
+    if stored is not None and stored.url == layout.api_url and is_alive(stored):
+        return _api(layout, stored)
+    password = admin_password(layout, os.environ)
+    session = log_in(layout.api_url, ADMIN, password)
+    save(layout.session, session)
+    return _api(layout, session)
+
+
+def _api(layout: Layout, session: Session) -> Api:
+    return Api(session, keep=lambda renewed: save(layout.session, renewed))
+
+
+def _has_ready_node(api: Api) -> bool:
+    return any(node["readiness"] == Readiness.READY for node in api.get("/api/nodes"))
+
+
+def _tell_password(layout: Layout) -> None:
+    if layout.admin_password_file.exists() and not os.environ.get(ADMIN_PASSWORD_VARIABLE):
+        say(f"You are logged in as {ADMIN}; the password is in {layout.admin_password_file}.")

@@ -1,0 +1,110 @@
+"""Who the operator is: the session that `hedgerow login` or `hedgerow up` left, and requests made with it."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_common.model.errors import HedgerowError, Unauthenticated
+from edge_common.plumbing.http_client import HttpClient, Params
+from hedgerow.machine.files import SECRET, write_if_changed
+from hedgerow.machine.layout import find_layout
+
+URL_VARIABLE = "HEDGEROW_URL"
+TOKEN_VARIABLE = "HEDGEROW_TOKEN"  # noqa: S105 - the name of a variable
+REQUEST_TIMEOUT_S = 30.0
+_LOG_IN = "Run `hedgerow login`."
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session without a refresh token ends with its token."""
+
+    url: str
+    token: str
+    username: str = ""
+    refresh_token: str = ""
+
+
+def load(path: Path) -> Session | None:
+    try:
+        return Session(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise Unauthenticated(f"The session in {path} is damaged. {_LOG_IN}") from error
+
+
+def save(path: Path, session: Session) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_if_changed(path, json.dumps(asdict(session), indent=1) + "\n", SECRET)
+
+
+def log_in(url: str, username: str, password: str) -> Session:
+    client = HttpClient(url, timeout_s=REQUEST_TIMEOUT_S)
+    try:
+        answer = client.request("POST", "/api/auth/login", json={"username": username, "password": password})
+    finally:
+        client.close()
+    return Session(url, answer["token"], username, answer.get("refresh_token", ""))
+
+
+class Api:
+    """The root's API in the name of the session's user. An expired token is renewed once, and `keep` is told."""
+
+    def __init__(self, session: Session, keep: Callable[[Session], None] = lambda _: None) -> None:
+        self._session = session
+        self._keep = keep
+        self._client = HttpClient(session.url, timeout_s=REQUEST_TIMEOUT_S, token=session.token)
+
+    @property
+    def url(self) -> str:
+        return self._session.url
+
+    def get(self, path: str, params: Params | None = None) -> Any:
+        return self.request("GET", path, params=params)
+
+    def request(self, method: str, path: str, json: Any = None, params: Params | None = None) -> Any:
+        try:
+            return self._client.request(method, path, json=json, params=params)
+        except Unauthenticated:
+            self._renew()
+            return self._client.request(method, path, json=json, params=params)
+
+    def _renew(self) -> None:
+        if not self._session.refresh_token:
+            raise Unauthenticated(f"The root at {self.url} does not accept the token. {_LOG_IN}")
+        client = HttpClient(self.url, timeout_s=REQUEST_TIMEOUT_S, token=self._session.refresh_token)
+        try:
+            answer = client.request("POST", "/api/auth/refresh")
+        except Unauthenticated:
+            raise Unauthenticated(f"Your session at {self.url} has ended. {_LOG_IN}") from None
+        finally:
+            client.close()
+        self._session = replace(self._session, token=answer["token"])
+        self._client.token = answer["token"]
+        self._keep(self._session)
+
+
+def connect(environ: Mapping[str, str] = os.environ) -> Api:
+    """With HEDGEROW_URL and HEDGEROW_TOKEN where they are set, else as the stored session."""
+    path = find_layout(environ).session
+    stored = load(path)
+    url = environ.get(URL_VARIABLE) or (stored.url if stored else "")
+    if environ.get(TOKEN_VARIABLE):
+        return Api(Session(url or find_layout(environ).api_url, environ[TOKEN_VARIABLE]))
+    if stored is None or stored.url != url:
+        where = f" at {url}" if url else ""
+        raise Unauthenticated(f"You are not logged in{where}. {_LOG_IN}")
+    return Api(stored, keep=lambda session: save(path, session))
+
+
+def is_alive(session: Session) -> bool:
+    """Whether the root still takes it, renewing it if it must."""
+    try:
+        Api(session).get("/api/clusters")
+    except HedgerowError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""How far a deployment is, from the service documents of the API. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_common.model.lifecycle import Desired, Health, Reason, State
+
+Document = Mapping[str, Any]
+
+STUCK = frozenset({
+    Reason.NO_CANDIDATE, Reason.NO_CAPACITY, Reason.NOT_ELIGIBLE, Reason.TARGET_NOT_FOUND, Reason.TARGET_NOT_READY,
+    Reason.TARGET_NO_CAPACITY, Reason.IMAGE_NOT_FOUND, Reason.IMAGE_REFUSED, Reason.START_FAILED,
+    Reason.BACKING_OFF, Reason.PORT_TAKEN, Reason.RUNTIME_MISSING,
+})  # fmt: skip
+"""Reasons that rarely go away by themselves: worth a few seconds of patience, not the whole time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of one service. `failed` and `stuck` are sentences; `waiting` says what the others are at."""
+
+    name: str
+    wanted: int
+    ready: int
+    failed: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        return self.ready >= self.wanted and not self.failed
+
+
+def progress_of(service: Document) -> Progress:
+    instances = [instance for instance in service["instance_list"] if instance.get("desired") != Desired.STOPPED]
+    ready = [instance for instance in instances if _is_ready(instance, service)]
+    others = [instance for instance in instances if not _is_ready(instance, service)]
+    failed = [instance for instance in others if instance["status"] == State.FAILED]
+    stuck = [instance for instance in others if instance not in failed and instance.get("reason") in STUCK]
+    waiting = [instance for instance in others if instance not in failed and instance not in stuck]
+    return Progress(
+        name=short_name(service),
+        wanted=service["replicas"],
+        ready=len(ready),
+        failed=_sentences(service, failed),
+        stuck=_sentences(service, stuck),
+        waiting=_sentences(service, waiting),
+    )
+
+
+def short_name(service: Document) -> str:
+    return f"{service['app_name']}.{service['microservice_name']}"
+
+
+def endpoints(service: Document) -> tuple[str, ...]:
+    """Where its running instances answer, as host:port."""
+    host_ports = [mapping.partition(":")[0] for mapping in str(service.get("port") or "").split(";") if mapping]
+    addresses = dict.fromkeys(
+        instance.get("publicip") or "127.0.0.1"
+        for instance in service["instance_list"]
+        if instance["status"] == State.RUNNING
+    )
+    return tuple(f"{_bracketed(address)}:{port}" for address in addresses for port in host_ports)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _is_ready(instance: Document, service: Document) -> bool:
+    if instance.get("spec_revision") != service.get("spec_revision"):
+        return False
+    if service.get("one_shot"):
+        return bool(instance["status"] == State.COMPLETED)
+    return bool(instance["status"] == State.RUNNING and instance.get("health", Health.HEALTHY) == Health.HEALTHY)
+
+
+def _sentences(service: Document, instances: Iterable[Document]) -> tuple[str, ...]:
+    return tuple(
+        f"{short_name(service)}.{instance['instance_number']} is {instance['status']}"
+        + (f": {instance['status_detail']}" if instance.get("status_detail") else "")
+        for instance in instances
+    )
