@@ -146,6 +146,12 @@ class TestDocuments:
             store.insert("users", {"_id": "u2", "name": "ann"})
         assert ids(store.find("users", {"name": "ann"})) == ["u1"]
 
+    def test_an_index_that_is_broken_already_is_refused(self, store: Documents) -> None:
+        store.bulk([Insert("users", {"_id": document_id, "name": "ann"}) for document_id in "12"])
+        with pytest.raises(Conflict):
+            store.ensure([Index("users", ("name",), is_unique=True)])
+        store.put("users", {"_id": "1"})
+
     def test_unique_values_are_taken_once(self, store: Documents) -> None:
         store.ensure([Index("services", ("application.id", "name"), is_unique=True)])
         first = {"_id": "s1", "application": {"id": "a"}, "name": "web"}

@@ -139,6 +139,17 @@ def explain(store: SqliteDocuments, where: dict[str, str]) -> str:
         plan = reader.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
     return json.dumps(plan)
 
+    def test_it_does_not_cost_the_memory_of_other_backends(self, tmp_path: Path) -> None:
+        code = (
+            "import sys; from edge_common.plumbing import http_client, mailbox, settings;"
+            "from edge_common.plumbing.documents.open import open_documents;"
+            "open_documents(sys.argv[1]).close();"
+            "sys.exit(' '.join({'pymongo', 'bson', 'urllib3', 'flask'} & sys.modules.keys()))"
+        )
+        url = f"sqlite://{tmp_path / 'store.db'}"
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stderr) == (0, "")
+
 
 @pytest.mark.real
 class TestMongo:

@@ -86,7 +86,10 @@ class Documents(Protocol):
     """
 
     def ensure(self, indexes: Sequence[Index]) -> None:
-        """Call it before the first write to these collections."""
+        """Call it before the first write to these collections.
+
+        Raises `Conflict` when what is stored breaks a unique index.
+        """
 
     def get(self, collection: str, document_id: str) -> Document | None: ...
 

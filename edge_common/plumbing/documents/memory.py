@@ -152,9 +152,12 @@ class _Collection:
     def ensure(self, index: Index) -> None:
         if index in self._indexes:
             return
-        self._indexes[index] = {}
+        ids: dict[tuple[Any, ...], set[str]] = {}
         for document in self.documents.values():
-            self._indexes[index].setdefault(_index_key(document, index), set()).add(document["_id"])
+            ids.setdefault(_index_key(document, index), set()).add(document["_id"])
+        if index.is_unique and any(len(same) > 1 for same in ids.values()):
+            raise Conflict(f"{index.collection} already holds documents with the same {' and '.join(index.fields)}.")
+        self._indexes[index] = ids
 
     def store(self, name: str, document: Document) -> None:
         for index in self.unique():

@@ -260,6 +260,8 @@ class SqliteDocuments:
             raise Unreachable(f"The store {self._path} did not answer: {error}.") from error
         except sqlite3.ProgrammingError as error:
             raise Unreachable(f"The store {self._path} is closed: {error}") from error
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"The store {self._path} already holds documents with the same unique values.") from error
         except sqlite3.Error as error:
             raise Broken(f"The store {self._path} cannot be used: {error}. Restore it from a backup.") from error
         except UnicodeEncodeError as error:
