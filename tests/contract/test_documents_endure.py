@@ -128,17 +128,6 @@ class TestSqlite:
         store.close()
         assert "SEARCH things USING INDEX" in plan
 
-
-def explain(store: SqliteDocuments, where: dict[str, str]) -> str:
-    statements: list[str] = []
-    with store._reader() as reader:
-        reader.set_trace_callback(statements.append)
-    store.find("things", where)
-    with store._reader() as reader:
-        reader.set_trace_callback(None)
-        plan = reader.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
-    return json.dumps(plan)
-
     def test_it_does_not_cost_the_memory_of_other_backends(self, tmp_path: Path) -> None:
         code = (
             "import sys; from edge_common.plumbing import http_client, mailbox, settings;"
@@ -149,6 +138,17 @@ def explain(store: SqliteDocuments, where: dict[str, str]) -> str:
         url = f"sqlite://{tmp_path / 'store.db'}"
         done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=30)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def explain(store: SqliteDocuments, where: dict[str, str]) -> str:
+    statements: list[str] = []
+    with store._reader() as reader:
+        reader.set_trace_callback(statements.append)
+    store.find("things", where)
+    with store._reader() as reader:
+        reader.set_trace_callback(None)
+        plan = reader.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
+    return json.dumps(plan)
 
 
 @pytest.mark.real
