@@ -157,6 +157,10 @@ class Candidates:
             return mask
         return np.logical_or.reduceat(mask, self._first[:-1])
 
+    def all_pools(self, mask: Mask) -> Mask:
+        """One entry a row, for a mask with one entry a candidate."""
+        return mask[self.owner] if self._is_summarised else mask
+
     def _find(self, candidate_id: str) -> int | None:
         position = bisect_left(self.ids, candidate_id)
         if position < len(self.ids) and self.ids[position] == candidate_id:

@@ -25,12 +25,13 @@ _NO_SHAPE = -(2**62)
 class Columns:
     """Resources are three rows: thousandths of a core, MiB of memory, MiB of disk.
 
+    `scale` is the total, at least 1, to divide by.
     `room` is the most that one node can still take of each resource by itself. `shapes` has MAX_SHAPES layers where
     candidates are clusters and none where they are nodes: a node's shape is its `free`.
     """
 
     free: Ints
-    total: Ints
+    scale: Floats
     room: Ints
     shapes: Ints
     kind: Ints
@@ -44,7 +45,7 @@ class Columns:
         pools = [(row, pool) for row in rows for pool in row.pools or (NO_POOL,)]
         columns = cls(
             free=_table([_three(pool.free) for _, pool in pools]),
-            total=_table([_three(pool.total) for _, pool in pools]),
+            scale=np.maximum(_table([_three(pool.total) for _, pool in pools]), 1).astype(np.float64),
             room=np.empty((3, len(pools)), dtype=np.int64),
             shapes=_shapes([pool for _, pool in pools], shape_count),
             kind=np.array([code_of(pool.kind) for _, pool in pools], dtype=np.int64),

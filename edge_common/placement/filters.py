@@ -167,7 +167,7 @@ def _lacks_ports(request: Request, candidates: Candidates, rows: Ints) -> Phrase
 
 
 def _kinds(candidates: Candidates, rows: Ints) -> list[Kind]:
-    return [candidates.kinds[code] for code in np.unique(candidates.columns.kind[rows])]
+    return [candidates.kinds[code] for code in np.flatnonzero(np.bincount(candidates.columns.kind[rows]))]
 
 
 def _some(words: set[str]) -> str:
@@ -176,7 +176,7 @@ def _some(words: set[str]) -> str:
 
 
 def _cores(cpu_millis: int) -> str:
-    return f"{cpu_millis / 1000:g} cores"
+    return "1 core" if cpu_millis == 1000 else f"{cpu_millis / 1000:g} cores"
 
 
 def _mb(amount: int) -> str:

@@ -49,7 +49,7 @@ def _falls(request: Request, candidates: Candidates) -> list[_Fall]:
         left = alive & passed
         fell = candidates.any_pool(alive) & ~candidates.any_pool(left)
         if fell.any():
-            falls.append(_Fall(each, int(fell.sum()), np.flatnonzero(alive & fell[candidates.owner])))
+            falls.append(_Fall(each, int(fell.sum()), np.flatnonzero(alive & candidates.all_pools(fell))))
         alive = left
     return falls
 

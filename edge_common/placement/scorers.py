@@ -30,8 +30,8 @@ def same_service(request: Request, candidates: Candidates) -> Floats | None:
 def left_free(request: Request, candidates: Candidates) -> Floats:
     """The part of CPU and memory that would be left free, 0 to 1, the mean of the two."""
     columns, asked = candidates.columns, request.resources
-    cpu = (columns.free[CPU] - asked.cpu_millis) / np.maximum(columns.total[CPU], 1)
-    memory = (columns.free[MEMORY] - asked.memory_mb) / np.maximum(columns.total[MEMORY], 1)
+    cpu = (columns.free[CPU] - asked.cpu_millis) / columns.scale[CPU]
+    memory = (columns.free[MEMORY] - asked.memory_mb) / columns.scale[MEMORY]
     return np.asarray((cpu + memory) / 2.0)
 
 

@@ -1,7 +1,7 @@
 """The engine against the plain reference, and what must hold of every table and every burst."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_common.model.lifecycle import Tier
@@ -29,12 +29,15 @@ both_tiers = pytest.mark.parametrize(
 )
 Tables = st.SearchStrategy[list[CandidateRow]]
 
+fewer = settings(max_examples=40)
+"""For what follows from agreement with the reference, which is looked at with every example."""
+
 
 def image(table: Candidates) -> tuple[object, ...]:
     """All that a table knows, to compare two."""
     columns = table.columns
     kinds = [table.kinds[code] for code in columns.kind]
-    numbers = (columns.free, columns.total, columns.room, columns.shapes, columns.node_count, columns.port_limit)
+    numbers = (columns.free, columns.scale, columns.room, columns.shapes, columns.node_count, columns.port_limit)
     counts = [
         (candidate_id, [table.group_count(candidate_id, group) for group in strategies.GROUPS])
         for candidate_id in table.ids
@@ -66,6 +69,7 @@ def test_places_as_the_reference_does(tier: Tier, tables: Tables, data: st.DataO
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_a_burst_is_its_requests_one_by_one(tier: Tier, tables: Tables, data: st.DataObject) -> None:
     rows, burst = data.draw(tables), data.draw(strategies.bursts)
@@ -74,6 +78,7 @@ def test_a_burst_is_its_requests_one_by_one(tier: Tier, tables: Tables, data: st
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_the_order_of_rows_does_not_matter(tier: Tier, tables: Tables, data: st.DataObject) -> None:
     rows, burst = data.draw(tables), data.draw(strategies.bursts)
@@ -82,6 +87,7 @@ def test_the_order_of_rows_does_not_matter(tier: Tier, tables: Tables, data: st.
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_the_counts_of_a_refusal_add_up(tier: Tier, tables: Tables, data: st.DataObject) -> None:
     rows, burst = data.draw(tables), data.draw(strategies.bursts)
@@ -93,6 +99,7 @@ def test_the_counts_of_a_refusal_add_up(tier: Tier, tables: Tables, data: st.Dat
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_what_is_released_leaves_no_trace(tier: Tier, tables: Tables, data: st.DataObject) -> None:
     rows, burst = data.draw(tables), data.draw(strategies.bursts)
@@ -106,6 +113,7 @@ def test_what_is_released_leaves_no_trace(tier: Tier, tables: Tables, data: st.D
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_upserts_and_removals_make_the_table_that_a_build_makes(
     tier: Tier, tables: Tables, data: st.DataObject
@@ -154,6 +162,7 @@ def test_no_pool_gives_more_than_its_total_or_its_largest_shape(rows: list[Candi
 
 
 @both_tiers
+@fewer
 @given(data=st.data())
 def test_an_explanation_says_what_place_then_does(tier: Tier, tables: Tables, data: st.DataObject) -> None:
     rows, burst = data.draw(tables), data.draw(strategies.bursts)
