@@ -8,7 +8,7 @@ from edge_common.model.sla import MicroserviceSla, Sla
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core import intents, users
 from root_orchestrator.core.admission import NO_APPLICATION, ServiceDraft, admit, admit_service
-from root_orchestrator.core.intents import Change, Made
+from root_orchestrator.core.changes import Change, Made
 from root_orchestrator.core.records import Application, ServiceIntent, User
 from root_orchestrator.ports import IntentStore, Nudge
 

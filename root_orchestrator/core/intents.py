@@ -1,105 +1,18 @@
 """What each command of a user does to applications and services. Nothing here knows where instances are."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from edge_common.model.errors import Conflict, InvalidInput, NotFound
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.service import ServiceSpec
 from edge_common.model.sla import at
 from root_orchestrator.core.admission import NO_APPLICATION, ApplicationDraft, ServiceDraft
+from root_orchestrator.core.changes import Change, Made, Outcome, ServiceChange, change, merged
 from root_orchestrator.core.records import Application, ServiceIntent
 
 ALL_INSTANCES = -1
 MAX_REPLICAS = 100_000
-
-
-class Outcome(StrEnum):
-    """KEPT: it is in the store, no longer in the document, and nobody asked to remove it."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    SCALED = "scaled"
-    UNCHANGED = "unchanged"
-    REMOVED = "removed"
-    KEPT = "kept"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceResult:
-    """`added` and `removed` are instance numbers."""
-
-    service_id: ServiceId
-    name: str
-    outcome: Outcome
-    replicas: int
-    spec_revision: int
-    added: tuple[int, ...] = ()
-    removed: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationResult:
-    application_id: ApplicationId
-    name: str
-    namespace: str
-    outcome: Outcome
-    services: tuple[ServiceResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What to write, and what to tell the user."""
-
-    put_applications: tuple[Application, ...] = ()
-    delete_applications: tuple[ApplicationId, ...] = ()
-    put_services: tuple[ServiceIntent, ...] = ()
-    delete_services: tuple[ServiceId, ...] = ()
-    results: tuple[ApplicationResult, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.put_applications or self.delete_applications or self.put_services or self.delete_services)
-
-    @property
-    def service_ids(self) -> tuple[ServiceId, ...]:
-        return (*(service.service_id for service in self.put_services), *self.delete_services)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Who asks, when, and where new ids come from."""
-
-    owner: str
-    now_s: float
-    new_id: Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceChange:
-    """`before` None: it is new. `after` None: it can go at once."""
-
-    before: ServiceIntent | None
-    after: ServiceIntent | None
-    outcome: Outcome
-
-    @property
-    def result(self) -> ServiceResult:
-        shown = self.after or self.before
-        if shown is None:
-            raise ValueError("A change of a service needs a before or an after.")
-        had = set(self.before.slots) if self.before else set()
-        has = set(self.after.slots) if self.after else set()
-        return ServiceResult(
-            service_id=shown.service_id,
-            name=shown.spec.name,
-            outcome=self.outcome,
-            replicas=len(has),
-            spec_revision=shown.spec_revision,
-            added=tuple(sorted(has - had)),
-            removed=tuple(sorted(had - has)),
-        )
 
 
 def create_applications(drafts: Sequence[ApplicationDraft], owned: Sequence[Application], made: Made) -> Change:
@@ -114,7 +27,7 @@ def create_applications(drafts: Sequence[ApplicationDraft], owned: Sequence[Appl
                 f"{draft.path}: you already have an application {draft.name} in namespace {draft.namespace}; "
                 "delete it first, take another name, or apply the file instead."
             )
-    return _merged(_created_application(draft, made) for draft in drafts)
+    return merged(_created_application(draft, made) for draft in drafts)
 
 
 def add_services(
@@ -126,13 +39,13 @@ def add_services(
         if draft.name in taken:
             raise Conflict(f"{draft.path}: the service {draft.name} exists already; change it or take another name.")
     changes = [_created_service(application.application_id, draft, made) for draft in drafts]
-    return _change(application, Outcome.UNCHANGED, changes)
+    return change(application, Outcome.UNCHANGED, changes)
 
 
 def describe_application(application: Application, description: str) -> Change:
     if description == application.description:
-        return _change(application, Outcome.UNCHANGED, [])
-    return _change(replace(application, description=description), Outcome.CHANGED, [], is_written=True)
+        return change(application, Outcome.UNCHANGED, [])
+    return change(replace(application, description=description), Outcome.CHANGED, [], is_written=True)
 
 
 def update_service(application: Application, service: ServiceIntent, draft: ServiceDraft) -> Change:
@@ -140,11 +53,11 @@ def update_service(application: Application, service: ServiceIntent, draft: Serv
     if draft.name != service.spec.name:
         field = at(draft.path, "microservice_name")
         raise InvalidInput(f"{field}: a service keeps its name; this one is {service.spec.name}", field)
-    return _change(application, Outcome.UNCHANGED, [_updated(service, draft, draft.replicas)])
+    return change(application, Outcome.UNCHANGED, [_updated(service, draft, draft.replicas)])
 
 
 def scale(application: Application, service: ServiceIntent, replicas: int) -> Change:
-    return _change(application, Outcome.UNCHANGED, [_scaled(service, replicas)])
+    return change(application, Outcome.UNCHANGED, [_scaled(service, replicas)])
 
 
 def add_instance(application: Application, service: ServiceIntent) -> Change:
@@ -158,17 +71,17 @@ def remove_instance(application: Application, service: ServiceIntent, number: in
     if not 0 <= number < service.next_number:
         raise NotFound(f"Service {service.spec.name} has no instance {number}; see which it has and try again.")
     slots = tuple(slot for slot in service.slots if slot != number)
-    return _change(application, Outcome.UNCHANGED, [_with_slots(service, slots)])
+    return change(application, Outcome.UNCHANGED, [_with_slots(service, slots)])
 
 
 def remove_service(application: Application, service: ServiceIntent) -> Change:
-    return _change(application, Outcome.UNCHANGED, [_removed(service)])
+    return change(application, Outcome.UNCHANGED, [_removed(service)])
 
 
 def remove_application(application: Application, services: Sequence[ServiceIntent]) -> Change:
     changes = [_removed(service) for service in services if not service.is_removed]
-    change = _change(application, Outcome.REMOVED, changes)
-    return replace(change, delete_applications=(application.application_id,))
+    removal = change(application, Outcome.REMOVED, changes)
+    return replace(removal, delete_applications=(application.application_id,))
 
 
 def apply(
@@ -184,7 +97,7 @@ def apply(
     Services of these applications that the drafts do not name are removed when pruning, else kept and reported.
     """
     by_key = {(application.name, application.namespace): application for application in owned}
-    return _merged(
+    return merged(
         _applied(draft, by_key[draft.key], services, made, is_pruning=is_pruning)
         if draft.key in by_key
         else _created_application(draft, made, default_replicas=1)
@@ -221,7 +134,7 @@ def _created_application(draft: ApplicationDraft, made: Made, default_replicas: 
         created_at_s=made.now_s,
     )
     changes = [_created_service(application.application_id, d, made, default_replicas) for d in draft.services]
-    return _change(application, Outcome.CREATED, changes, is_written=True)
+    return change(application, Outcome.CREATED, changes, is_written=True)
 
 
 def _created_service(
@@ -265,7 +178,7 @@ def _applied(
     changes += [_removed(s) if is_pruning else ServiceChange(s, s, Outcome.KEPT) for s in left]
     is_described = draft.description != application.description
     described = replace(application, description=draft.description)
-    return _change(described, Outcome.CHANGED if is_described else Outcome.UNCHANGED, changes, is_written=is_described)
+    return change(described, Outcome.CHANGED if is_described else Outcome.UNCHANGED, changes, is_written=is_described)
 
 
 def _updated(service: ServiceIntent, draft: ServiceDraft, replicas: int | None) -> ServiceChange:
@@ -302,32 +215,3 @@ def _removed(service: ServiceIntent) -> ServiceChange:
     if service.next_number == 0:
         return ServiceChange(service, None, Outcome.REMOVED)
     return ServiceChange(service, replace(service, slots=(), is_removed=True), Outcome.REMOVED)
-
-
-def _change(
-    application: Application, outcome: Outcome, changes: Sequence[ServiceChange], *, is_written: bool = False
-) -> Change:
-    return Change(
-        put_applications=(application,) if is_written else (),
-        put_services=tuple(c.after for c in changes if c.after is not None and c.after != c.before),
-        delete_services=tuple(c.before.service_id for c in changes if c.after is None and c.before is not None),
-        results=(
-            ApplicationResult(
-                application_id=application.application_id,
-                name=application.name,
-                namespace=application.namespace,
-                outcome=outcome,
-                services=tuple(change.result for change in changes),
-            ),
-        ),
-    )
-
-
-def _merged(changes: Iterable[Change]) -> Change:
-    found = list(changes)
-    return Change(
-        put_applications=tuple(a for change in found for a in change.put_applications),
-        put_services=tuple(s for change in found for s in change.put_services),
-        delete_services=tuple(i for change in found for i in change.delete_services),
-        results=tuple(r for change in found for r in change.results),
-    )

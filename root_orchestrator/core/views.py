@@ -7,7 +7,7 @@ from typing import Any
 from edge_common.model.ids import ChildId
 from edge_common.model.lifecycle import Health
 from edge_common.model.node import Readiness
-from root_orchestrator.core.intents import ApplicationResult, ServiceResult
+from root_orchestrator.core.changes import ApplicationResult, ServiceResult
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
 from root_orchestrator.core.status import NO_STATUS, Status, most_telling
 from root_orchestrator.core.whereabouts import Instance, Whereabouts, instances_of
@@ -101,10 +101,9 @@ def cluster_view(cluster: ClusterRecord, now_s: float) -> View:
 def user_view(user: User) -> View:
     return {
         "_id": {"$oid": user.username},
-        "name": user.username,
         "username": user.username,
         "email": user.email,
-        "roles": [{"name": role} for role in user.roles],
+        "roles": list(user.roles),
         "organization": user.organization,
         "created_at": user.created_at_s,
     }

@@ -1,0 +1,80 @@
+"""Serves a WSGI application from a bounded number of threads."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cheroot.wsgi import Server
+
+from edge_common.model.errors import Broken
+
+logger = logging.getLogger(__name__)
+
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+_BODY_MARGIN = 4
+"""The application refuses a body that is too large with a sentence; the server only cuts off what is far beyond."""
+
+
+class _LoggingServer(Server):
+    """Tells the log what cheroot would write to stderr."""
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        logger.log(level, "server: %s", msg, exc_info=traceback)
+
+
+class HttpServer:
+    """`waiting` connections are held while all threads are busy; more are turned away."""
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        host: str,
+        port: int,
+        *,
+        threads: int = 8,
+        waiting: int = 128,
+        idle_timeout_s: int = 10,
+        max_body_bytes: int = 1 << 20,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._server = _LoggingServer(
+            (host, port),
+            app,
+            numthreads=threads,
+            max=threads,
+            request_queue_size=waiting,
+            accepted_queue_size=waiting,
+            accepted_queue_timeout=1,
+            timeout=idle_timeout_s,
+            shutdown_timeout=5,
+            server_name="hedgerow",
+        )
+        self._server.max_request_header_size = 64 * 1024
+        self._server.max_request_body_size = max_body_bytes * _BODY_MARGIN
+        self._thread = threading.Thread(target=self._server.serve, name=f"http-{port}", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The real one, also when 0 was asked for; known once started."""
+        return self._port
+
+    def start(self) -> None:
+        """Returns when it listens. Raises Broken when it cannot."""
+        try:
+            self._server.prepare()
+        except OSError as error:
+            raise Broken(
+                f"Cannot listen on {self._host}:{self._port} ({error}); stop what uses it or set another port."
+            ) from error
+        self._port = int(self._server.bind_addr[1])
+        self._thread.start()
+        logger.info("serving host=%s port=%d", self._host, self._port)
+
+    def stop(self) -> None:
+        """Requests that are being answered get a few seconds to end."""
+        if not self._thread.is_alive():
+            return
+        self._server.stop()
+        self._thread.join(10)

@@ -1,0 +1,63 @@
+"""Applications."""
+
+from edge_common.model.ids import ApplicationId
+from edge_common.plumbing.http_app import read_json
+from edge_common.wire import routes
+from edge_common.wire.sla import SlaSchema, parse_sla
+from root_orchestrator.adapters.api.bodies import DescriptionBody, read
+from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag
+from root_orchestrator.core.users import require_self_or_admin
+from root_orchestrator.core.views import change_view
+
+_DRY_RUN = {"dry_run": "true: say what would happen and do nothing"}
+_PRUNE = {"prune": "true: remove the services of these applications that the SLA does not name"}
+
+
+class Applications:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def add_to(self, to: Routes) -> None:
+        to.add("POST", routes.APPLICATION, self.create, "Register applications; starts nothing", body=SlaSchema)
+        to.add("GET", routes.APPLICATION_ONE, self.show, "One application")
+        to.add("PUT", routes.APPLICATION_ONE, self.describe, "Change the description", body=DescriptionBody)
+        to.add("DELETE", routes.APPLICATION_ONE, self.delete, "Stop and delete an application")
+        to.add("GET", routes.APPLICATIONS, self.list_all, "One's own applications; all of them for an Admin")
+        to.add("GET", routes.APPLICATIONS_OF, self.list_of, "The applications of a user")
+        to.add("PUT", routes.APPLY, self.apply, "Make it so", body=SlaSchema, query={**_DRY_RUN, **_PRUNE})
+
+    def create(self) -> Answer:
+        """Answers with all applications of the caller, as Oakestra's clients expect."""
+        user, sla = caller(), parse_sla(read_json())
+        self._parts.ask(lambda: self._parts.manager.create_applications(user, sla))
+        return self.list_of(user.username)
+
+    def show(self, application_id: str) -> Answer:
+        return self._parts.application_views([self._parts.application(caller(), application_id)])[0]
+
+    def describe(self, application_id: str) -> Answer:
+        user, text = caller(), read(DescriptionBody)["application_desc"]
+        wanted = ApplicationId(application_id)
+        self._parts.ask(lambda: self._parts.manager.describe_application(user, wanted, text))
+        return self.show(application_id)
+
+    def delete(self, application_id: str) -> Answer:
+        user = caller()
+        self._parts.ask(lambda: self._parts.manager.delete_application(user, ApplicationId(application_id)))
+        return {"message": f"Application {application_id} is deleted; its instances are being stopped."}
+
+    def list_all(self) -> Answer:
+        return self._parts.application_views(self._parts.visible_applications(caller()))
+
+    def list_of(self, username: str) -> Answer:
+        require_self_or_admin(caller(), username)
+        return self._parts.application_views(self._parts.intents.applications(username))
+
+    def apply(self) -> Answer:
+        user, sla = caller(), parse_sla(read_json())
+        is_dry_run, is_pruning = query_flag("dry_run"), query_flag("prune")
+        change = self._parts.ask(
+            lambda: self._parts.manager.apply(user, sla, is_dry_run=is_dry_run, is_pruning=is_pruning)
+        )
+        return {"dry_run": is_dry_run, "applications": change_view(change.results)}

@@ -1,0 +1,57 @@
+"""What the routes take besides SLAs."""
+
+from typing import Any
+
+from marshmallow import Schema
+
+from edge_common.plumbing.http_app import read_json
+from edge_common.wire.sla import MAX_REPLICAS
+from edge_common.wire.strict import Flag, ListOf, StrictSchema, Text, Whole, load
+
+_MAX_PASSWORD = 1024
+
+
+class LoginBody(StrictSchema):
+    username = Text(required=True, max_length=128)
+    password = Text(required=True, max_length=_MAX_PASSWORD)
+    organization_name = Text(max_length=128)
+
+
+class RegisterBody(StrictSchema):
+    username = Text(required=True, max_length=64)
+    password = Text(required=True, max_length=_MAX_PASSWORD)
+    email = Text(max_length=320)
+    organization = Text(max_length=128)
+    roles = ListOf(Text(max_length=64), max_items=16)
+
+
+class UserBody(StrictSchema):
+    """What is left out stays as it is. All but `email` are the Admin's to set."""
+
+    email = Text(max_length=320)
+    password = Text(max_length=_MAX_PASSWORD)
+    organization = Text(max_length=128)
+    roles = ListOf(Text(max_length=64), max_items=16)
+
+
+class PasswordBody(StrictSchema):
+    old_password = Text(data_key="oldPassword", required=True, max_length=_MAX_PASSWORD)
+    new_password = Text(data_key="newPassword", required=True, max_length=_MAX_PASSWORD)
+
+
+class DescriptionBody(StrictSchema):
+    application_desc = Text(required=True)
+
+
+class ReplicasBody(StrictSchema):
+    replicas = Whole(0, MAX_REPLICAS, required=True)
+
+
+class CordonBody(StrictSchema):
+    cordoned = Flag(required=True)
+
+
+def read(body: type[Schema]) -> dict[str, Any]:
+    """Raises InvalidInput that names the field."""
+    loaded: dict[str, Any] = load(body(), read_json())
+    return loaded

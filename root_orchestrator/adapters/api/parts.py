@@ -1,0 +1,84 @@
+"""What the routes work with, and what they read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import g
+
+from edge_common.model.errors import Broken, NotFound
+from edge_common.model.ids import ApplicationId, ServiceId
+from edge_common.plumbing.clock import Clock
+from root_orchestrator.adapters.auth import Auth
+from root_orchestrator.core import users
+from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
+from root_orchestrator.core.views import View, application_view, service_view
+from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
+from root_orchestrator.manager import Manager
+from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PlacementReads
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Writes go through `ask`; reads go to the stores and never wait for the mailbox."""
+
+    manager: Manager
+    intents: IntentStore
+    placements: PlacementReads
+    clusters: ClusterRequests
+    ask: Ask
+    auth: Auth
+    clock: Clock
+
+    def application(self, user: User, application_id: str) -> Application:
+        """Raises NotFound, also for one that is somebody else's."""
+        application = self.intents.application(ApplicationId(application_id))
+        if application is None or not users.may_see(user, application):
+            raise NotFound(f"There is no application {application_id}.")
+        return application
+
+    def service(self, user: User, service_id: str) -> tuple[ServiceIntent, Application]:
+        """Raises NotFound, also for one that is somebody else's, or that is going."""
+        service = self.intents.service(ServiceId(service_id))
+        application = None if service is None else self.intents.application(service.application_id)
+        if service is None or service.is_removed or application is None or not users.may_see(user, application):
+            raise NotFound(f"There is no service {service_id}.")
+        return service, application
+
+    def cluster(self, cluster_id: str) -> ClusterRecord:
+        """By id or by name. Raises NotFound."""
+        for cluster in self.placements.clusters():
+            if cluster_id in (cluster.info.cluster_id, cluster.info.name):
+                return cluster
+        raise NotFound(f"There is no cluster {cluster_id}.")
+
+    def where(self, services: Sequence[ServiceIntent]) -> Whereabouts:
+        ids = [service.service_id for service in services]
+        return whereabouts(
+            self.placements.assignments_of(ids) if ids else (),
+            self.placements.observations_of(ids) if ids else (),
+            self.placements.clusters(),
+            self.clock.now_s(),
+        )
+
+    def application_views(self, applications: Sequence[Application]) -> list[View]:
+        by_application: dict[ApplicationId, list[ServiceIntent]] = {}
+        for service in self.intents.services([application.application_id for application in applications]):
+            by_application.setdefault(service.application_id, []).append(service)
+        return [application_view(a, by_application.get(a.application_id, ())) for a in applications]
+
+    def service_views(self, applications: Sequence[Application]) -> list[View]:
+        owners = {application.application_id: application for application in applications}
+        services = [s for s in self.intents.services(list(owners)) if not s.is_removed]
+        where = self.where(services)
+        return [service_view(service, owners[service.application_id], where) for service in services]
+
+    def visible_applications(self, user: User) -> list[Application]:
+        return self.intents.applications(None if users.is_admin(user) else user.username)
+
+
+def caller() -> User:
+    """Who asks. Raises Broken in a route that was declared public."""
+    user = g.get("caller")
+    if not isinstance(user, User):
+        raise Broken("A public route asked who its caller is.")
+    return user

@@ -1,0 +1,99 @@
+"""Adds routes together with their part of the OpenAPI document."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from flask import Flask, request
+from flask_smorest import Api, Blueprint
+from marshmallow import Schema, fields
+
+from edge_common.model.errors import InvalidInput
+from edge_common.plumbing.http_app import declare_public
+
+Answer = dict[str, Any] | list[Any]
+_FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
+
+
+class ErrorSchema(Schema):
+    code = fields.Integer()
+    status = fields.String()
+    message = fields.String()
+    field = fields.String()
+
+
+class Routes:
+    """One tag of the document."""
+
+    def __init__(self, app: Flask, api: Api, tag: str, description: str) -> None:
+        self._app = app
+        self._api = api
+        self._blueprint = Blueprint(tag, f"{__name__}.{tag}", description=description)
+        self._public: list[str] = []
+
+    def add(
+        self,
+        method: str,
+        rule: str,
+        view: Callable[..., Answer],
+        summary: str,
+        *,
+        body: type[Schema] | None = None,
+        query: Mapping[str, str] | None = None,
+        is_public: bool = False,
+    ) -> None:
+        """`query` says what each parameter means; others are refused."""
+        known = dict(query or {})
+        endpoint = f"{method.lower()}_{view.__name__}"
+
+        @wraps(view)
+        def answer(**arguments: Any) -> Answer:
+            unknown = sorted(set(request.args) - set(known))
+            if unknown:
+                raise InvalidInput(f"{unknown[0]}: this path knows no such parameter", unknown[0])
+            return view(**arguments)
+
+        documented = self._blueprint.doc(**_document(summary, body, known, is_public=is_public))(answer)
+        self._blueprint.add_url_rule(rule, endpoint, documented, methods=[method])
+        if is_public:
+            self._public.append(f"{self._blueprint.name}.{endpoint}")
+
+    def register(self) -> None:
+        self._api.register_blueprint(self._blueprint)
+        declare_public(self._app, *self._public)
+
+
+def query_flag(name: str, default: bool = False) -> bool:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if text.lower() not in _FLAGS:
+        raise InvalidInput(f"{name}: must be true or false", name)
+    return _FLAGS[text.lower()]
+
+
+def query_whole(name: str, default: int, low: int, high: int) -> int:
+    text = request.args.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or not low <= int(text) <= high:
+        raise InvalidInput(f"{name}: must be a whole number from {low} to {high}", name)
+    return int(text)
+
+
+def _document(summary: str, body: type[Schema] | None, query: Mapping[str, str], *, is_public: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "summary": summary,
+        "security": [] if is_public else [{"bearer": []}],
+        "parameters": [
+            {"in": "query", "name": name, "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in query.items()
+        ],
+        "responses": {
+            "200": {"description": "Done", "content": {"application/json": {"schema": {}}}},
+            "default": {"description": "Refused", "content": {"application/json": {"schema": ErrorSchema}}},
+        },
+    }
+    if body is not None:
+        document["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return document
