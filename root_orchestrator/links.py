@@ -10,7 +10,7 @@ from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
 from edge_common.link.withdrawal import gone
-from edge_common.model.cluster import ClusterInfo, Summary
+from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, ServiceId
 from edge_common.model.instance import Observation, undeployed

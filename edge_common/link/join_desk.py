@@ -52,6 +52,11 @@ class ParentAddress:
     mqtt_port: int
 
 
+def joined_children(documents: Documents) -> list[ChildId]:
+    """Every child that was ever admitted here."""
+    return [ChildId(str(document["_id"])) for document in documents.find(CHILDREN)]
+
+
 class JoinDesk(Protocol):
     def admit(self, request: JoinRequest) -> JoinAnswer:
         """Raises Unauthenticated, InvalidInput, and Temporary when the store or the broker is away."""

@@ -157,7 +157,11 @@ class ParentLinks:
         if child_id not in self._children or not self._children[child_id].liveness.is_online:
             on_answer(Unreachable(f"{child_id} is not connected now, so it cannot be asked for {kind}. Try later."))
             return
-        request = self._questions.ask(kind, body, self._clock.monotonic_s() + timeout_s, on_answer)
+        try:
+            request = self._questions.ask(kind, body, self._clock.monotonic_s() + timeout_s, on_answer)
+        except Overloaded as error:
+            on_answer(error)
+            return
         if not self._say(Outgoing(topics.request(child_id), encode(request)), is_retained=False):
             self._questions.fail(request.request_id, Overloaded("Too many messages wait for the broker. Try later."))
 

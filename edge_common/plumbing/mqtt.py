@@ -90,6 +90,10 @@ class MqttTransport:
             self._filter_changes += [(False, topic) for topic in topics]
         self._wake()
 
+    def renew(self, endpoint: MqttEndpoint) -> None:
+        """Use these credentials and this address from the next attempt to connect."""
+        self._endpoint = endpoint
+
     def start(self) -> None:
         self._thread.start()
 
@@ -108,7 +112,6 @@ class MqttTransport:
         )
         client.max_inflight_messages_set(MAX_IN_FLIGHT)  # has no effect once connected
         client.connect_timeout = self._tuning.connect_timeout_s
-        client.username_pw_set(self._endpoint.username, self._endpoint.password)
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=will.is_retained)
         client.on_connect = self._on_connect
@@ -149,9 +152,11 @@ class MqttTransport:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._tuning.session_expiry_s
         properties.MaximumPacketSize = self._tuning.max_payload_bytes + PACKET_OVERHEAD_BYTES
+        endpoint = self._endpoint
+        self._client.username_pw_set(endpoint.username, endpoint.password)
         self._client.connect(
-            self._endpoint.host,
-            self._endpoint.port,
+            endpoint.host,
+            endpoint.port,
             keepalive=self._tuning.keepalive_s,
             clean_start=False,
             properties=properties,
