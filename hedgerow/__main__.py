@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from edge_common.model.errors import HedgerowError, InvalidInput, NotFound
@@ -16,11 +17,12 @@ DEBUG_VARIABLE = "HEDGEROW_DEBUG"
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """With those of the command line when none are given."""
     is_debug = bool(os.environ.get(DEBUG_VARIABLE))
     logging.basicConfig(level=logging.DEBUG if is_debug else logging.CRITICAL, format="%(levelname)s %(message)s")
     try:
-        app(prog_name="hedgerow")
+        app(None if arguments is None else list(arguments), prog_name="hedgerow")
     except NotReady as error:
         complain(str(error), error.lines)
     except (InvalidInput, NotFound) as error:

@@ -15,7 +15,7 @@ def read_sla(file: Path) -> Any:
     name = "Standard input" if str(file) == "-" else str(file)
     text = _read(file, name)
     try:
-        return json.loads(text)
+        document = json.loads(text)
     except ValueError:
         document = _read_yaml(text, name)
     if not isinstance(document, dict):
