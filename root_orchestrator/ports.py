@@ -63,7 +63,7 @@ class Ask(Protocol):
     Raises what it raised, or Overloaded when the mailbox is full or does not get to it in time.
     """
 
-    def __call__(self, work: Callable[[], T]) -> T: ...
+    def __call__(self, work: Callable[[], T], /) -> T: ...
 
 
 class ClusterStore(Protocol):

@@ -1,0 +1,168 @@
+"""The composition root of the root: the only file that knows every class."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import Flask
+
+from edge_common.link.dynsec import DynsecAdmin
+from edge_common.link.events import End, PostingEvents
+from edge_common.link.join_api import ENDPOINT as JOIN_ENDPOINT
+from edge_common.link.join_api import join_blueprint
+from edge_common.link.join_desk import Joined, ParentAddress, TokenJoinDesk, joined_children
+from edge_common.link.link_store import DocumentLinkStore
+from edge_common.link.parent import ParentLinks
+from edge_common.link.placement_store import PlacementStore
+from edge_common.link.transport import Transport
+from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.plumbing.clock import Clock, SystemClock
+from edge_common.plumbing.documents.interface import Documents
+from edge_common.plumbing.documents.open import open_documents
+from edge_common.plumbing.http_app import declare_public
+from edge_common.plumbing.http_server import HttpServer
+from edge_common.plumbing.ids import random_id
+from edge_common.plumbing.mailbox import Mailbox
+from edge_common.plumbing.mqtt import MqttTransport
+from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
+from edge_common.wire.join_messages import ChildKind
+from root_orchestrator.adapters.api.factory import create_api
+from root_orchestrator.adapters.api.parts import Parts as ApiParts
+from root_orchestrator.adapters.auth import ensure_admin, open_auth
+from root_orchestrator.adapters.cluster_requests import MailboxClusterRequests
+from root_orchestrator.adapters.cluster_store import DocumentClusterStore, DocumentPlacementReads
+from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.links import Links
+from root_orchestrator.manager import Manager
+from root_orchestrator.scheduler import Scheduler
+from root_orchestrator.service import ClusterJoined, RootService
+from root_orchestrator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PARENT_TUNING = MqttTuning(max_queued=100_000)
+ADMIN_PASSWORD = "HEDGEROW_ADMIN_PASSWORD"  # noqa: S105 - the name of the variable
+
+
+class LateNudge:
+    """The manager is made before the service that it nudges."""
+
+    service: RootService
+
+    def services_changed(self, service_ids: Sequence[ServiceId]) -> None:
+        self.service.services_changed(service_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A root without its doors: what the simulation runs, too."""
+
+    service: RootService
+    manager: Manager
+    links: Links
+    intents: DocumentIntentStore
+    placements: PlacementStore
+    clusters: DocumentClusterStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a tier is built from; the same in production and in the simulation but for what they are made of."""
+
+    documents: Documents
+    transport: Transport
+    clock: Clock
+    new_id: Callable[[], str] = random_id
+    lease_s: float = 3.0
+
+
+def build_tier(parts: Parts) -> Tier:
+    intents = DocumentIntentStore(parts.documents)
+    placements = PlacementStore(parts.documents)
+    clusters = DocumentClusterStore(parts.documents)
+    links = Links(intents, clusters, placements, parts.clock)
+    link_store = DocumentLinkStore(parts.documents)
+    lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s)
+    scheduler = Scheduler(intents, placements, links, parts.clock, lambda: InstanceId(parts.new_id()))
+    links.bind(lower, scheduler)
+    lower.add_children(joined_children(parts.documents))
+    scheduler.load(links.clusters.values())
+    nudge = LateNudge()
+    manager = Manager(intents, nudge, parts.new_id, parts.clock)
+    nudge.service = RootService(links, scheduler, lower, manager)
+    return Tier(nudge.service, manager, links, intents, placements, clusters)
+
+
+class App:
+    """A running root. `start` returns once it serves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._documents = open_documents(settings.documents_url)
+        self._stops: list[Callable[[], object]] = [self._documents.close]
+
+    def start(self) -> None:
+        settings = self._settings
+        post: list[Callable[[object], bool]] = []
+        endpoint = MqttEndpoint(
+            settings.mqtt_host,
+            settings.mqtt_port,
+            settings.mqtt_username,
+            settings.mqtt_password_file.read_text().strip(),
+        )
+        events = PostingEvents(End.LOWER, lambda event: post[0](event))
+        transport = MqttTransport(endpoint, "parent-root", events, tuning=PARENT_TUNING)
+        tier = build_tier(Parts(self._documents, transport, self._clock, lease_s=settings.lease_s))
+        mailbox = Mailbox(tier.service, name="root")
+        post.append(mailbox.post)
+        server = HttpServer(
+            self._api(tier, mailbox, endpoint),
+            settings.http_host,
+            settings.http_port,
+            threads=settings.http_threads,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        mailbox.start()
+        transport.start()
+        server.start()
+        self._stops = [server.stop, transport.stop, mailbox.stop, self._documents.close]
+        logger.info("event=serving port=%d", server.port)
+
+    def stop(self) -> None:
+        for stop in self._stops:
+            stop()
+
+    def _api(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint) -> Flask:
+        settings = self._settings
+        auth = open_auth(tier.intents, settings.data_dir, self._clock)
+        wanted_password = os.environ.pop(ADMIN_PASSWORD, "")
+        ensure_admin(tier.intents, auth.passwords, settings.data_dir, wanted_password, self._clock.now_s())
+        parts = ApiParts(
+            manager=tier.manager,
+            intents=tier.intents,
+            placements=DocumentPlacementReads(tier.placements, tier.clusters),
+            clusters=MailboxClusterRequests(mailbox.post),
+            ask=mailbox.call,
+            auth=auth,
+            clock=self._clock,
+        )
+        app = create_api(parts, max_body_bytes=settings.max_body_bytes)
+        app.register_blueprint(join_blueprint(self._desk(mailbox, endpoint)))
+        declare_public(app, JOIN_ENDPOINT)
+        return app
+
+    def _desk(self, mailbox: Mailbox, endpoint: MqttEndpoint) -> TokenJoinDesk:
+        settings = self._settings
+
+        def on_joined(joined: Joined) -> None:
+            mailbox.post(ClusterJoined(joined.child_id))
+
+        address = ParentAddress(
+            "root", settings.child_mqtt_host or settings.mqtt_host, settings.child_mqtt_port or settings.mqtt_port
+        )
+        desk = TokenJoinDesk(self._documents, DynsecAdmin(endpoint), address, on_joined, self._clock)
+        desk.ensure_token(settings.data_dir / "join-token", ChildKind.CLUSTER)
+        return desk

@@ -1,0 +1,33 @@
+"""Every knob of a root orchestrator, from HEDGEROW_ROOT_*."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "HEDGEROW_ROOT_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`child_mqtt_host` and `child_mqtt_port` are what clusters are told; "" and 0 mean the same as our own.
+
+    `store_url` "" is a SQLite file in `data_dir`. `admin_password` is for the first start only; without it one is made.
+    """
+
+    data_dir: Path = Path("/var/lib/hedgerow/root")
+    store_url: str = ""
+    http_host: str = "127.0.0.1"
+    http_port: int = 10000
+    http_threads: int = 8
+    max_body_bytes: int = 1 << 20
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 10003
+    mqtt_username: str = "root"
+    mqtt_password_file: Path = Path("/etc/hedgerow/root-mqtt-password")
+    child_mqtt_host: str = ""
+    child_mqtt_port: int = 0
+    lease_s: float = 3.0
+    log_level: str = "INFO"
+
+    @property
+    def documents_url(self) -> str:
+        return self.store_url or f"sqlite://{self.data_dir / 'root.db'}"
