@@ -15,7 +15,7 @@ Answer = dict[str, Any] | list[Any]
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
-class ErrorSchema(Schema):
+class RefusalSchema(Schema):
     code = fields.Integer()
     status = fields.String()
     message = fields.String()
@@ -91,7 +91,7 @@ def _document(summary: str, body: type[Schema] | None, query: Mapping[str, str],
         ],
         "responses": {
             "200": {"description": "Done", "content": {"application/json": {"schema": {}}}},
-            "default": {"description": "Refused", "content": {"application/json": {"schema": ErrorSchema}}},
+            "default": {"description": "Refused", "content": {"application/json": {"schema": RefusalSchema}}},
         },
     }
     if body is not None:
