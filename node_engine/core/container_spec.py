@@ -42,35 +42,49 @@ DEFAULT_CAPABILITIES = (
 """What container engines grant by custom, so that ordinary images work."""
 
 ALL_CAPABILITIES = (
-    *DEFAULT_CAPABILITIES,
-    "CAP_AUDIT_CONTROL",
-    "CAP_AUDIT_READ",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
     "CAP_IPC_LOCK",
     "CAP_IPC_OWNER",
-    "CAP_LEASE",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_MAC_ADMIN",
-    "CAP_MAC_OVERRIDE",
-    "CAP_NET_ADMIN",
-    "CAP_NET_BROADCAST",
-    "CAP_PERFMON",
-    "CAP_SYSLOG",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
     "CAP_SYS_ADMIN",
     "CAP_SYS_BOOT",
-    "CAP_SYS_MODULE",
     "CAP_SYS_NICE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RAWIO",
     "CAP_SYS_RESOURCE",
     "CAP_SYS_TIME",
     "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
     "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
 )
+"""In the kernel's order: the n-th is bit n of a capability mask."""
 
 MASKED_PATHS = (
     "/proc/acpi",
@@ -93,8 +107,6 @@ _RLIMITS = frozenset(
         "rtprio", "rttime", "sigpending", "stack",
     }
 )  # fmt: skip
-_DEFAULT_NOFILE = {"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 524_288}
-"""As systemd gives its services: without it the limit would be whatever containerd was started with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +133,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """`host_files` are bind-mounted, read-only, into instances on the host's network."""
+    """`capability_mask` are the capabilities that anybody can have on this node.
+
+    `host_files` are bind-mounted, read-only, into instances on the host's network.
+    """
 
     architecture: str
     cgroup_parent: str = "/hedgerow"
     has_swap_limit: bool = True
     default_pids_limit: int = DEFAULT_PIDS_LIMIT
+    capability_mask: int = 2 ** len(ALL_CAPABILITIES) - 1
     host_files: tuple[str, ...] = ("/etc/resolv.conf", "/etc/hosts")
 
 
@@ -144,7 +160,7 @@ def build(
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs", "readonly": spec.is_root_read_only},
         "hostname": hostname(plan),
-        "process": _process(plan, image, identity),
+        "process": _process(plan, image, identity, node),
         "mounts": _mounts(plan, node),
         "linux": {
             "cgroupsPath": f"{node.cgroup_parent}/{container_id}",
@@ -185,10 +201,10 @@ def environment(plan: TaskPlan, image: ImageConfig, home: str) -> list[str]:
     return list(merged.values())
 
 
-def _process(plan: TaskPlan, image: ImageConfig, identity: Identity) -> dict[str, Any]:
+def _process(plan: TaskPlan, image: ImageConfig, identity: Identity, node: NodeFacts) -> dict[str, Any]:
     spec = plan.spec
-    capabilities = ALL_CAPABILITIES if spec.is_privileged else DEFAULT_CAPABILITIES
-    active = capabilities if identity.uid == 0 else ()
+    capabilities = _capabilities(spec, node)
+    active = capabilities if identity.uid == 0 else []
     return {
         "terminal": False,
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
@@ -202,13 +218,19 @@ def _process(plan: TaskPlan, image: ImageConfig, identity: Identity) -> dict[str
     }
 
 
+def _capabilities(spec: ServiceSpec, node: NodeFacts) -> list[str]:
+    wanted = ALL_CAPABILITIES if spec.is_privileged else DEFAULT_CAPABILITIES
+    return [name for bit, name in enumerate(ALL_CAPABILITIES) if name in wanted and node.capability_mask >> bit & 1]
+
+
 def _rlimits(spec: ServiceSpec) -> list[dict[str, Any]]:
-    limits = {"nofile": _DEFAULT_NOFILE}
+    """What is not asked for stays as containerd has it itself: not every containerd may raise a limit."""
     for ulimit in spec.ulimits:
         if ulimit.name not in _RLIMITS:
             raise InvalidInput(f"There is no ulimit {ulimit.name!r}.", "ulimits")
-        limits[ulimit.name] = {"type": f"RLIMIT_{ulimit.name.upper()}", "soft": ulimit.soft, "hard": ulimit.hard}
-    return list(limits.values())
+    return [
+        {"type": f"RLIMIT_{ulimit.name.upper()}", "soft": ulimit.soft, "hard": ulimit.hard} for ulimit in spec.ulimits
+    ]
 
 
 def _namespaces(network_namespace: str) -> list[dict[str, str]]:
@@ -277,7 +299,7 @@ def _mounts(plan: TaskPlan, node: NodeFacts) -> list[dict[str, Any]]:
         _mount(
             "/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
         ),
-        _mount("/dev/shm", "tmpfs", "shm", [*hardened, "mode=1777", "size=65536k"]),
+        _mount("/dev/shm", "tmpfs", "shm", [*hardened, "mode=1777", "size=65536k"]),  # noqa: S108
         _mount("/dev/mqueue", "mqueue", "mqueue", hardened),
         _mount("/sys", "sysfs", "sysfs", [*hardened, access]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*hardened, "relatime", access]),

@@ -89,15 +89,15 @@ def parse_json(data: bytes, what: str) -> Mapping[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{what} is no JSON.") from error
+        raise InvalidInput(f"{what} is no JSON") from error
     if not isinstance(document, dict):
-        raise InvalidInput(f"{what} is no JSON object.")
+        raise InvalidInput(f"{what} is no JSON object")
     return document
 
 
 def choose_manifest(index: Mapping[str, Any], architecture: str) -> Blob:
     """The manifest of a multi-platform image for this Linux node; raises InvalidInput when it has none."""
-    entries = [entry for entry in _list(index.get("manifests"), "The index") if isinstance(entry, dict)]
+    entries = [entry for entry in _list(index.get("manifests"), "its index") if isinstance(entry, dict)]
     for variant in _VARIANTS.get(architecture, ("",)):
         for entry in entries:
             platform = entry.get("platform") or {}
@@ -105,38 +105,38 @@ def choose_manifest(index: Mapping[str, Any], architecture: str) -> Blob:
                 continue
             wanted = ("linux", architecture, variant)
             if (platform.get("os"), platform.get("architecture"), platform.get("variant") or "") == wanted:
-                return _blob(entry, "The index", MAX_MANIFEST_BYTES)
+                return _blob(entry, "its index", MAX_MANIFEST_BYTES)
     offered = sorted({_platform_name(entry) for entry in entries if entry.get("platform")})
     raise InvalidInput(
-        f"It has nothing for linux/{architecture}, only for {', '.join(offered[:8]) or 'nothing at all'}."
+        f"it has nothing for linux/{architecture}, only for {', '.join(offered[:8]) or 'nothing at all'}"
     )
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    document = parse_json(data, "Its manifest")
+    document = parse_json(data, "its manifest")
     layers = tuple(
-        _blob(entry, "Its manifest", MAX_IMAGE_BYTES) for entry in _list(document.get("layers"), "Its manifest")
+        _blob(entry, "its manifest", MAX_IMAGE_BYTES) for entry in _list(document.get("layers"), "its manifest")
     )
     if not 1 <= len(layers) <= MAX_LAYERS:
-        raise InvalidInput(f"It has {len(layers)} layers; 1 to {MAX_LAYERS} are possible.")
+        raise InvalidInput(f"it has {len(layers)} layers; 1 to {MAX_LAYERS} are possible")
     for layer in layers:
         if not layer.media_type.startswith(_LAYER_TYPES):
-            raise InvalidInput(f"It has a layer of type {layer.media_type[:80]!r}, which cannot be unpacked.")
-    manifest = Manifest(_blob(document.get("config"), "Its manifest", MAX_CONFIG_BYTES), layers)
+            raise InvalidInput(f"it has a layer of type {layer.media_type[:80]!r}, which cannot be unpacked")
+    manifest = Manifest(_blob(document.get("config"), "its manifest", MAX_CONFIG_BYTES), layers)
     if manifest.size_bytes > MAX_IMAGE_BYTES:
-        raise InvalidInput(f"Its layers hold more than {MAX_IMAGE_BYTES // 1024**3} GiB.")
+        raise InvalidInput(f"its layers hold more than {MAX_IMAGE_BYTES // 1024**3} GiB")
     return manifest
 
 
 def parse_config(data: bytes, layer_count: int) -> ImageConfig:
-    document = parse_json(data, "Its config")
+    document = parse_json(data, "its config")
     root = document.get("rootfs")
     diff_ids = _strings(root.get("diff_ids") if isinstance(root, dict) else None)
     if len(diff_ids) != layer_count or not all(map(is_digest, diff_ids)):
-        raise InvalidInput(f"Its config names {len(diff_ids)} layers where its manifest has {layer_count}.")
+        raise InvalidInput(f"its config names {len(diff_ids)} layers where its manifest has {layer_count}")
     run = document.get("config") or {}
     if not isinstance(run, dict):
-        raise InvalidInput("Its config has no object at config.")
+        raise InvalidInput("its config has no object at config")
     return ImageConfig(
         diff_ids=diff_ids,
         architecture=str(document.get("architecture") or ""),
@@ -168,18 +168,18 @@ def throttled(report: Callable[[str], None], step_bytes: int = 1_000_000) -> Cal
 
 def _blob(entry: Any, where: str, max_bytes: int) -> Blob:
     if not isinstance(entry, dict):
-        raise InvalidInput(f"{where} lacks a descriptor.")
+        raise InvalidInput(f"{where} lacks a descriptor")
     media_type, digest, size = entry.get("mediaType"), entry.get("digest"), entry.get("size")
     if not isinstance(media_type, str) or not isinstance(digest, str) or not is_digest(digest):
-        raise InvalidInput(f"{where} has a descriptor without a type or a sha256 digest.")
+        raise InvalidInput(f"{where} has a descriptor without a type or a sha256 digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= max_bytes:
-        raise InvalidInput(f"{where} has a descriptor with an impossible size.")
+        raise InvalidInput(f"{where} has a descriptor with an impossible size")
     return Blob(media_type, digest, size)
 
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > 1000:
-        raise InvalidInput(f"{where} lacks a list that it must have.")
+        raise InvalidInput(f"{where} lacks a list that it must have")
     return value
 
 
@@ -187,7 +187,7 @@ def _strings(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        raise InvalidInput("Its config has something other than a list of strings where one must be.")
+        raise InvalidInput("its config has something other than a list of strings where one must be")
     return tuple(value)
 
 

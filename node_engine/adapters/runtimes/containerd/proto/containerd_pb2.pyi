@@ -212,16 +212,18 @@ class DeleteTaskResponse(_message.Message):
     def __init__(self, exit_status: _Optional[int] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("container_id", "pid", "status", "exit_status")
+    __slots__ = ("container_id", "id", "pid", "status", "exit_status")
     CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
     container_id: str
+    id: str
     pid: int
     status: ProcessStatus
     exit_status: int
-    def __init__(self, container_id: _Optional[str] = ..., pid: _Optional[int] = ..., status: _Optional[_Union[ProcessStatus, str]] = ..., exit_status: _Optional[int] = ...) -> None: ...
+    def __init__(self, container_id: _Optional[str] = ..., id: _Optional[str] = ..., pid: _Optional[int] = ..., status: _Optional[_Union[ProcessStatus, str]] = ..., exit_status: _Optional[int] = ...) -> None: ...
 
 class ProcessHolder(_message.Message):
     __slots__ = ("process",)

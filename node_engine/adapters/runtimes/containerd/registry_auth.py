@@ -1,0 +1,79 @@
+"""Who we are to a registry: a Docker-style auth file, and the tokens that registries hand out for it."""
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_common.model.errors import InvalidInput
+from node_engine.core.image_reference import DEFAULT_REGISTRY
+
+_CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
+_DOCKER_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io")
+_MAX_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A WWW-Authenticate header. `scheme` is lower case."""
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+    scope: str = ""
+
+
+def parse_challenge(header: str) -> Challenge:
+    scheme, _, rest = header.partition(" ")
+    found = {key.lower(): value for key, value in _CHALLENGE.findall(rest)}
+    return Challenge(scheme.lower(), found.get("realm", ""), found.get("service", ""), found.get("scope", ""))
+
+
+def basic_credentials(auth_file: Path | None, registry: str) -> str:
+    """What follows "Basic " for this registry, or "". Read at each pull, so a change needs no restart.
+
+    Raises InvalidInput for a file that others may read, or that is none of the kind.
+    """
+    if auth_file is None:
+        return ""
+    try:
+        status = auth_file.stat()
+        if status.st_mode & 0o077:
+            raise InvalidInput(f"{auth_file} holds passwords and others may read it; run chmod 600 on it.")
+        if status.st_size > _MAX_FILE_BYTES:
+            raise InvalidInput(f"{auth_file} is too large to be a file of registry passwords.")
+        document = json.loads(auth_file.read_text())
+    except OSError as error:
+        raise InvalidInput(f"The file of registry passwords {auth_file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InvalidInput(f"The file of registry passwords {auth_file} is no JSON.") from error
+    return _entry(document, registry, auth_file)
+
+
+def _entry(document: Any, registry: str, auth_file: Path) -> str:
+    entries = document.get("auths") if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise InvalidInput(f"The file of registry passwords {auth_file} has no object at auths.")
+    names = [registry, f"https://{registry}", f"http://{registry}"]
+    if registry == DEFAULT_REGISTRY:
+        names += _DOCKER_HUB_KEYS
+    for name in names:
+        entry = entries.get(name)
+        if isinstance(entry, dict):
+            return _encoded(entry, auth_file)
+    return ""
+
+
+def _encoded(entry: dict[str, Any], auth_file: Path) -> str:
+    auth = entry.get("auth")
+    if not auth:
+        pair = f"{entry.get('username', '')}:{entry.get('password', '')}"
+        return base64.b64encode(pair.encode()).decode() if pair != ":" else ""
+    try:
+        base64.b64decode(auth, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise InvalidInput(f"The file of registry passwords {auth_file} has an auth that is no base64.") from error
+    return str(auth)

@@ -1,0 +1,231 @@
+"""The containerd runtime: what the engine asks of any runtime, done with containers."""
+
+import logging
+import platform
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_common.model.errors import InvalidInput, NotFound
+from edge_common.model.lifecycle import Reason
+from node_engine.adapters.log_files import LogFiles
+from node_engine.adapters.runtimes.containerd import client as c
+from node_engine.adapters.runtimes.containerd.accounts_of_images import ImageAccounts
+from node_engine.adapters.runtimes.containerd.cgroups import Cgroups
+from node_engine.adapters.runtimes.containerd.devices import find_devices
+from node_engine.adapters.runtimes.containerd.events import Watcher
+from node_engine.adapters.runtimes.containerd.execs import Execs
+from node_engine.adapters.runtimes.containerd.images import Images, LocalImage
+from node_engine.adapters.runtimes.containerd.importer import Archive
+from node_engine.adapters.runtimes.containerd.naming import container_id, key_of, labels
+from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
+from node_engine.adapters.runtimes.containerd.registry import RegistryClient, RegistrySettings
+from node_engine.adapters.runtimes.containerd.tasks import Tasks
+from node_engine.core.container_spec import DEFAULT_PIDS_LIMIT, NodeFacts, OciSpec, build
+from node_engine.core.image_reference import parse
+from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState, TaskUsage
+from node_engine.ports import ExecResult, TaskFailure
+
+logger = logging.getLogger(__name__)
+
+RUNTIME = "container"
+NAMESPACE = "hedgerow"
+UNKNOWN_EXIT = 255
+"""Of a container whose process ended unseen, as by a reboot; containerd's own value for that."""
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64", "ppc64le": "ppc64le"}
+_STATES = {pb.CREATED: TaskState.CREATED, pb.STOPPED: TaskState.EXITED}
+
+
+def node_architecture() -> str:
+    """This machine's, in Go's words."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _capability_mask() -> int:
+    """containerd's own is taken to be ours."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    return -1
+
+
+class ContainerdRuntime:
+    """See node_engine.ports.Runtime. `namespace` is containerd's; nobody else may keep containers in it."""
+
+    def __init__(
+        self,
+        address: str,
+        logs: LogFiles,
+        registries: RegistrySettings | None = None,
+        *,
+        namespace: str = NAMESPACE,
+        cgroup_parent: str = f"/{NAMESPACE}",
+        default_pids_limit: int = DEFAULT_PIDS_LIMIT,
+    ) -> None:
+        self._client = c.Client(address, namespace)
+        self._architecture = node_architecture()
+        self._images = Images(self._client, RegistryClient(registries or RegistrySettings()), self._architecture)
+        self._accounts = ImageAccounts(self._client)
+        self._tasks = Tasks(self._client)
+        self._execs = Execs(self._client)
+        self._logs = logs
+        self._cgroups = Cgroups(cgroup_parent)
+        self._facts = NodeFacts(
+            self._architecture,
+            cgroup_parent,
+            self._cgroups.has_swap_limit,
+            default_pids_limit,
+            _capability_mask(),
+            tuple(path for path in ("/etc/resolv.conf", "/etc/hosts") if Path(path).exists()),
+        )
+        self._guard = threading.Lock()
+        self._being_made: set[str] = set()
+        self._has_namespace = False
+        self._watcher: Watcher | None = None
+
+    @property
+    def name(self) -> str:
+        return RUNTIME
+
+    def create(self, plan: TaskPlan, on_progress: Callable[[str], None]) -> None:
+        self._ensure_namespace()
+        with self._making(container_id(plan.key)):
+            for is_last in (False, True):
+                image = self._images.ensure(plan.spec.image, plan.spec.pull_policy, on_progress)
+                try:
+                    self._make(plan, image)
+                except NotFound as error:
+                    self._images.forget()
+                    if is_last:
+                        raise TaskFailure(
+                            f"The image {image.name} was removed while {plan.spec.name} was made from it.",
+                            Reason.IMAGE_UNREACHABLE,
+                        ) from error
+                else:
+                    return
+
+    def start(self, key: TaskKey) -> None:
+        self._tasks.start(container_id(key))
+
+    def stop(self, key: TaskKey, grace_s: float) -> None:
+        self._tasks.end(container_id(key), grace_s)
+        self.remove(key)
+
+    def remove(self, key: TaskKey) -> None:
+        self._tasks.remove(container_id(key))
+
+    def observe(self) -> list[Task]:
+        """A container without a process, as a reboot or a crash leaves it, has EXITED with code UNKNOWN_EXIT."""
+        with self._guard:
+            being_made = set(self._being_made)
+        containers = set(self._tasks.list_containers())
+        seen = {process.id: process for process in self._tasks.list()}
+        tasks = [self._task_of(process) for process in seen.values()]
+        for name in containers - seen.keys() - being_made:
+            key = key_of(name)
+            if key is not None:
+                tasks.append(Task(key, TaskState.EXITED, exit_code=UNKNOWN_EXIT))
+        return [task for task in tasks if task is not None]
+
+    def usage(self) -> list[TaskUsage]:
+        found = []
+        for name, usage in self._cgroups.usage():
+            key = key_of(name)
+            if key is not None:
+                found.append(TaskUsage(key, usage.cpu_s, usage.memory_bytes))
+        return found
+
+    def exec(self, key: TaskKey, command: Sequence[str], timeout_s: float) -> ExecResult:
+        return self._execs.run(container_id(key), command, timeout_s)
+
+    def watch(self, on_change: Callable[[Task | None], None]) -> None:
+        def on_exit(name: str, exit_code: int) -> None:
+            key = key_of(name)
+            if key is not None:
+                on_change(self._exited(key, name, exit_code))
+
+        self._watcher = Watcher(self._client, lambda: on_change(None), on_exit, self._images.forget)
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Containers go on running."""
+        if self._watcher is not None:
+            self._watcher.close()
+        self._client.close()
+
+    def import_archive(self, path: Path, name: str = "") -> list[str]:
+        """The names of the images that are here now; `name` gives one to an archive of a single image.
+
+        Raises InvalidInput, after which nothing of the archive is left.
+        """
+        self._ensure_namespace()
+        try:
+            return self._import(path, name)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path} cannot be imported: {str(error).rstrip('.')}.") from error
+
+    def image_list(self) -> list[tuple[str, str]]:
+        """Name and digest of every image on this node."""
+        self._ensure_namespace()
+        return self._images.list()
+
+    def _import(self, path: Path, name: str) -> list[str]:
+        archive = Archive(path)
+        try:
+            images = archive.images(self._architecture)
+            if name and len(images) > 1:
+                raise InvalidInput(f"it holds {len(images)} images, so one name is not enough")
+            named = [(image, (str(parse(name)),) if name else image.names) for image in images]
+            if not all(names for _, names in named):
+                raise InvalidInput("it does not say what its image is called; give a name")
+            for image, names in named:
+                self._images.install(image, names, lambda _: None, keep_on_failure=False)
+            return sorted(name for _, names in named for name in names)
+        finally:
+            archive.close()
+
+    def _make(self, plan: TaskPlan, image: LocalImage) -> None:
+        name = container_id(plan.key)
+        spec = self._spec(plan, name, image)
+        self._tasks.put_container(name, image.name, spec, labels(plan))
+        mounts = self._tasks.prepare_root(name, image.config.chain_id)
+        self._tasks.create(name, mounts, self._logs.ensure(plan.key.instance_id))
+
+    def _spec(self, plan: TaskPlan, name: str, image: LocalImage) -> OciSpec:
+        try:
+            identity = self._accounts.resolve(plan.spec.user or image.config.user, image.config.chain_id)
+            return build(plan, name, image.config, identity, self._facts, find_devices(plan.spec))
+        except InvalidInput as error:
+            raise TaskFailure(str(error), Reason.START_FAILED, is_permanent=True) from error
+
+    def _task_of(self, process: pb.Process) -> Task | None:
+        key = key_of(process.id)
+        if key is None:
+            return None
+        state = _STATES.get(process.status, TaskState.RUNNING)
+        if state is TaskState.EXITED:
+            return self._exited(key, process.id, process.exit_status)
+        return Task(key, state, process.pid)
+
+    def _exited(self, key: TaskKey, name: str, exit_code: int) -> Task:
+        is_out_of_memory = exit_code != 0 and self._cgroups.is_out_of_memory(name)
+        return Task(key, TaskState.EXITED, exit_code=exit_code, is_out_of_memory=is_out_of_memory)
+
+    def _ensure_namespace(self) -> None:
+        if not self._has_namespace:
+            self._client.ensure_namespace()
+            self._has_namespace = True
+
+    @contextmanager
+    def _making(self, name: str) -> Iterator[None]:
+        """A container that is being made has no process yet, and has not exited for that."""
+        with self._guard:
+            self._being_made.add(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._being_made.discard(name)
