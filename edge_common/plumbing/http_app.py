@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from flask import Flask, Request, Response, g, jsonify, request
+from flask import Flask, Request, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from edge_common.model.errors import (
@@ -88,8 +88,11 @@ def declare_public(app: Flask, *endpoints: str) -> None:
 
 def read_json() -> Any:
     """The body. Raises InvalidInput when it is not JSON, or says the same key twice."""
+    body = request.get_data()  # a chunked one is cut off at the limit in silence
+    if request.content_length is None and len(body) >= current_app.config["MAX_CONTENT_LENGTH"]:
+        raise _too_large()
     try:
-        return json.loads(request.get_data(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise InvalidInput("The body is nested too deeply.") from None
     except ValueError as error:
@@ -135,7 +138,11 @@ def _admit(app: Flask, authenticate: Authenticate) -> None:
     if request.method in _BODY_METHODS and _has_body() and not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
     if (request.content_length or 0) > app.config["MAX_CONTENT_LENGTH"]:
-        raise TooLarge(f"The body must have at most {app.config['MAX_CONTENT_LENGTH']} bytes.")
+        raise _too_large()
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The body must have at most {current_app.config['MAX_CONTENT_LENGTH']} bytes.")
 
 
 def _has_body() -> bool:

@@ -32,7 +32,7 @@ Json = dict[str, Any]
 PASSWORDS = Passwords()
 ADMIN = User("Admin", PASSWORDS.hash("Admin"), (Role.ADMIN,))
 ALICE = User("alice", PASSWORDS.hash("alices-secret"), (Role.APPLICATION_PROVIDER,), email="alice@example.org")
-KEY = b"0123456789abcdef0123456789abcdef"
+KEY = b"0123456789abcdef" * 4
 
 
 def microservice(**changes: Any) -> Json:
