@@ -1,7 +1,10 @@
 """What containers may leave in the kernel when their end was not a clean one: mounts and control groups."""
 
+import contextlib
+import json
 import logging
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,11 +16,10 @@ logger = logging.getLogger(__name__)
 _UMOUNT_TIMEOUT_S = 20.0
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _CGROUP_NAME = "hedgerow"
-_SHARED_RUN = (
-    Path("/run/containerd/s"),
-    Path("/run/containerd/io.containerd.runtime.v2.task"),
-    Path("/run/containerd"),
-)
+# Shims and runc keep these wherever containerd's own directories are; another containerd may use them too.
+_SHARED_RUN = Path("/run/containerd")
+_RUNC_STATE = _SHARED_RUN / "runc"
+_TASKS = Path("containerd/io.containerd.runtime.v2.task")
 
 
 def mounts_below(layout: Layout, mountinfo: str) -> list[Path]:
@@ -28,7 +30,8 @@ def mounts_below(layout: Layout, mountinfo: str) -> list[Path]:
 
 
 def clear(layout: Layout) -> None:
-    """Raises Broken when a mount cannot be undone."""
+    """After the last of our processes has ended. Raises Broken when a mount cannot be undone."""
+    _forget_containers(layout)
     for point in mounts_below(layout, Path("/proc/self/mountinfo").read_text()):
         logger.info("unmount point=%s", point)
         done = subprocess.run(  # noqa: S603 - a path of our own
@@ -42,9 +45,27 @@ def clear(layout: Layout) -> None:
             raise Broken(f"{point} cannot be unmounted: {done.stderr.strip()}. See who uses it with `fuser -m`.")
     for group in _own_cgroups():
         _remove_empty(group)
-    # containerd's shims put their sockets here whatever the configuration says; another containerd may do so too.
-    for directory in _SHARED_RUN:
+    for directory in (*_RUNC_STATE.glob("*"), _RUNC_STATE, _SHARED_RUN / "s", _SHARED_RUN):
         _remove_if_empty(directory)
+
+
+def _forget_containers(layout: Layout) -> None:
+    """What a container leaves outside of our directories when it was killed: runc's state and its shim's socket."""
+    for bundle in (layout.run / _TASKS).glob("*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            Path((bundle / "address").read_text().removeprefix("unix://")).unlink(missing_ok=True)
+        state = _RUNC_STATE / bundle.parent.name / bundle.name
+        if _is_of(state, bundle):
+            shutil.rmtree(state)
+
+
+def _is_of(state: Path, bundle: Path) -> bool:
+    """Whether runc's state is that of our bundle, not of one with the same name in another containerd."""
+    try:
+        labels = json.loads((state / "state.json").read_text())["config"]["labels"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+    return f"bundle={bundle}" in labels
 
 
 def _own_cgroups() -> list[Path]:

@@ -21,7 +21,6 @@ _UNUSED_CONTAINERD_PLUGINS = (
     "io.containerd.internal.v1.opt",
     "io.containerd.internal.v1.tracing",
     "io.containerd.tracing.processor.v1.otlp",
-    "io.containerd.runtime.v1.linux",
     "io.containerd.snapshotter.v1.aufs",
     "io.containerd.snapshotter.v1.blockfile",
     "io.containerd.snapshotter.v1.btrfs",
@@ -135,9 +134,10 @@ def _supervisor_word(word: str) -> str:
 
 
 def _supervisor_value(value: str) -> str:
-    """supervisor reads its values with shlex, which knows quotes but no escapes within them."""
+    """supervisor reads its values with shlex, which knows quotes but no escapes, and strips all quotes at the ends."""
     quote = "'" if '"' in value else '"'
-    if (quote in value and "'" in value) or not value.isprintable() or "\\" in value:
+    is_carried = value.isprintable() and value == value.strip("\"'") and quote not in value and "\\" not in value
+    if not is_carried:
         raise InvalidInput(f"{value!r} has quotes or backslashes that cannot be given to a service; change it.")
     return quote + value.replace("%", "%%") + quote
 
