@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 REPEAT_AFTER_S = 5.0
 MAX_REPEAT_AFTER_S = 300.0
+RETAINED_S = 1.0
+"""A child that just connected hears what the broker retained; what it has not acknowledged soon after, it lacks."""
 MAX_CHECK_S = 5.0
 
 
@@ -289,6 +291,7 @@ class ParentLinks:
         self._take_ack(child_id, child, report.acked_revision)
         if report.is_full:
             child.is_synced = True
+            child.repeat_at_s = min(child.repeat_at_s, now_s + RETAINED_S)
             if child.documents.dirty:
                 self._dirty.add(child_id)
         elif is_gap:
