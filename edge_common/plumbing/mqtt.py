@@ -208,7 +208,14 @@ class MqttTransport:
         if reason != self._last_logged:
             logger.warning("event=mqtt_disconnected client=%s reason=%r", self._name, reason)
             self._last_logged = reason
-        self._listener.on_disconnected(reason)
+        self._tell(lambda: self._listener.on_disconnected(reason))
+
+    def _tell(self, event: Callable[[], None]) -> None:
+        """A listener that fails has had its chance: the broker would send the same message again for ever."""
+        try:
+            event()
+        except Exception:
+            logger.exception("event=listener_failed client=%s", self._name)
 
     def _change_filters(self) -> None:
         with self._lock:
@@ -236,7 +243,7 @@ class MqttTransport:
         with self._lock:
             self._filter_changes = [(True, topic) for topic in self._filters]
         self._is_connected = True
-        self._listener.on_connected(flags.session_present)
+        self._tell(lambda: self._listener.on_connected(flags.session_present))
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -245,7 +252,7 @@ class MqttTransport:
             self._end_reason = f"The connection to the broker ended: {reason}."
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._listener.on_message(message.topic, bytes(message.payload), message.retain)
+        self._tell(lambda: self._listener.on_message(message.topic, bytes(message.payload), message.retain))
 
     def _on_publish(
         self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _properties: Properties | None

@@ -12,6 +12,7 @@ from edge_common.model.errors import Overloaded, TooLarge
 from edge_common.model.ids import ChildId
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttTuning
+from tests.parts.heard import Heard
 from tests.parts.mosquitto import Mosquitto, private_mosquitto
 from tests.parts.tcp_proxy import TcpProxy
 from tests.support import eventually
@@ -23,28 +24,6 @@ REPORT = f"hedgerow/v1/link/{CHILD}/report"
 PRESENCE = f"hedgerow/v1/link/{CHILD}/presence"
 MAX_QUEUED = 50
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
-
-
-class Heard:
-    """TransportEvents that remember."""
-
-    def __init__(self) -> None:
-        self.connects: list[bool] = []
-        self.disconnects: list[str] = []
-        self.messages: list[tuple[str, bytes, bool]] = []
-
-    def on_connected(self, has_session: bool) -> None:
-        self.connects.append(has_session)
-
-    def on_disconnected(self, reason: str) -> None:
-        self.disconnects.append(reason)
-
-    def on_message(self, topic: str, payload: bytes, is_retained: bool) -> None:
-        self.messages.append((topic, payload, is_retained))
-
-    @property
-    def payloads(self) -> list[bytes]:
-        return [payload for _, payload, _ in self.messages]
 
 
 class World(Protocol):

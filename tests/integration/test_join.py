@@ -23,7 +23,7 @@ from edge_common.plumbing.http_app import create_app, declare_public
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.wire import routes
 from edge_common.wire.join_messages import ChildKind
-from tests.contract.test_transport import Heard
+from tests.parts.heard import Heard
 from tests.parts.mosquitto import private_mosquitto
 from tests.support import eventually, free_port
 

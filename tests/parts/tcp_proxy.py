@@ -66,6 +66,7 @@ class TcpProxy:
             while data := source.recv(65_536):
                 self._flows.wait()
                 target.sendall(data)
+        self._flows.wait()
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
