@@ -27,6 +27,10 @@ _OPTIONS = (
 )
 
 
+_DEADLINE = "context deadline exceeded"
+"""How containerd itself puts it, without the code for it, when it notices first."""
+
+
 class Refused(HedgerowError):
     """containerd answered, and what it answered is no."""
 
@@ -161,7 +165,7 @@ class Client:
             return NotFound(said)
         if code is grpc.StatusCode.ALREADY_EXISTS:
             return Conflict(said)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED or said.startswith(_DEADLINE):
             return Unreachable(f"containerd at {self._address} did not answer {path.rsplit('/', 1)[-1]} in time.")
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
             return Unreachable(f"containerd at {self._address} does not answer; is it running? ({said})")

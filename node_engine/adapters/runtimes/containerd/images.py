@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +93,12 @@ class Images:
         """Name and digest of each."""
         answer = self._client.call(c.LIST_IMAGES, pb.ListImagesRequest())
         return sorted((image.name, image.target.digest) for image in answer.images)
+
+    def remove(self, name: str) -> None:
+        """Containers made from it go on; what only it needed is freed."""
+        with suppress(NotFound):
+            self._client.call(c.DELETE_IMAGE, pb.DeleteImageRequest(name=name, sync=True))
+        self.forget()
 
     def install(
         self, source: ImageSource, names: Sequence[str], on_progress: Report, *, keep_on_failure: bool

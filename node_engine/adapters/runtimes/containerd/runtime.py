@@ -172,6 +172,10 @@ class ContainerdRuntime:
         self._ensure_namespace()
         return self._images.list()
 
+    def remove_image(self, name: str) -> None:
+        """Containers made from it go on; what only it needed is freed."""
+        self._images.remove(name)
+
     def _import(self, path: Path, name: str) -> list[str]:
         archive = Archive(path)
         try:
