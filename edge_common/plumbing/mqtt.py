@@ -58,6 +58,7 @@ class MqttTransport:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._stopping = threading.Event()
+        self._hurry = threading.Event()  # ends the wait for the next attempt
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
         self._is_connected = False
         self._is_refused = False
@@ -91,14 +92,17 @@ class MqttTransport:
         self._wake()
 
     def renew(self, endpoint: MqttEndpoint) -> None:
-        """Use these credentials and this address from the next attempt to connect."""
+        """Use these credentials and this address from the next attempt to connect, which follows at once."""
         self._endpoint = endpoint
+        self._is_refused = False
+        self._hurry.set()
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._hurry.set()
         self._wake()
         if self._thread.ident is not None:
             self._thread.join(self._tuning.connect_timeout_s + 2 * DRAIN_TIMEOUT_S)
@@ -142,7 +146,9 @@ class MqttTransport:
                 self._end_reason = "The MQTT client failed; see the log."
             self._ended()
             failures = 0 if time.monotonic() - began_s >= STABLE_AFTER_S else failures + 1
-            self._stopping.wait(self._retry_after_s(failures))
+            self._hurry.wait(self._retry_after_s(failures))
+            if not self._stopping.is_set():
+                self._hurry.clear()
 
     def _retry_after_s(self, failures: int) -> float:
         longest_s = min(self._tuning.last_retry_s, self._tuning.first_retry_s * 2.0 ** min(failures, 16))

@@ -164,6 +164,17 @@ def test_a_listener_that_fails_does_not_end_the_transport(
     assert "tripped" in caplog.text
 
 
+def test_new_credentials_are_tried_at_once(mosquitto: Mosquitto) -> None:
+    patient = MqttTuning(first_retry_s=60, last_retry_s=60)
+    transport = MqttTransport(mosquitto.endpoint(CHILD, "outdated"), CHILD, Heard(), tuning=patient)
+    transport.start()
+    eventually(lambda: transport.is_refused)
+    transport.renew(mosquitto.endpoint(CHILD, "secret"))
+    eventually(lambda: transport.is_connected, timeout_s=2)
+    assert not transport.is_refused
+    transport.stop()
+
+
 @pytest.mark.parametrize("is_started", [True, False])
 def test_stopping_is_prompt_without_a_broker(is_started: bool) -> None:
     transport = MqttTransport(MqttEndpoint("127.0.0.1", free_port(), "x", "x"), "x", Heard())
