@@ -15,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge_common.model.errors import Broken, RateLimited, Unauthenticated
 from edge_common.plumbing.clock import Clock
+from edge_common.plumbing.heap import give_back_large_blocks
 from edge_common.plumbing.secret_file import read_or_make_secret
 from root_orchestrator.core.records import User
 from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD, Role
@@ -40,6 +41,7 @@ class Passwords:
     """argon2id with 19 MiB and two passes a guess, two at a time: little enough for a small box."""
 
     def __init__(self) -> None:
+        give_back_large_blocks()
         self._turn = BoundedSemaphore(2)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=_HASH_MEMORY_KIB, parallelism=1)
         self._nobodys_hash = self._hasher.hash(secrets.token_hex(16))
