@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hedgerow.cli.names import Document, find_cluster, find_node
-from hedgerow.cli.output import Format, Output, age, facts, say, show_data, show_rows, stdout
+from hedgerow.cli.output import Format, Output, age, complain, facts, say, show_data, show_rows, stdout
 from hedgerow.cli.session import connect
 
 clusters = typer.Typer(help="Clusters of nodes.", no_args_is_help=True)
@@ -27,13 +27,14 @@ _CLUSTER_COLUMNS = (
 )
 NODE_COLUMNS = (
     ("NODE", lambda n: n["node_name"]),
-    ("STATE", lambda n: n["readiness"]),
-    ("CORDONED", lambda n: "cordoned" if n.get("cordoned") else ""),
-    ("HEARD", lambda n: f"{age(n.get('age_s'))} ago"),
+    ("STATE", lambda n: n["readiness"] + (", cordoned" if n["is_cordoned"] else "")),
+    ("UNHEARD", lambda n: age(n["unheard_s"]) if n["unheard_s"] else ""),
     ("CLUSTER", lambda n: n["cluster_name"]),
-    ("ADDRESS", lambda n: n.get("address")),
-    ("ARCH", lambda n: n.get("architecture")),
-    ("INSTANCES", lambda n: n.get("instance_count")),
+    ("ADDRESS", lambda n: n["address"]),
+    ("ARCH", lambda n: n["architecture"]),
+    ("INSTANCES", lambda n: n["instances"]),
+    ("FREE CPU", lambda n: f"{n['free']['cpu_millis'] / 1000:g}"),
+    ("FREE MEMORY", lambda n: f"{n['free']['memory_mb']} MiB"),
     ("ID", lambda n: n["node_id"]),
 )
 
@@ -64,7 +65,10 @@ def list_nodes(output: Output = Format.TABLE) -> None:
 
     Example: hedgerow node ls
     """
-    show_rows(connect().get("/api/nodes"), NODE_COLUMNS, output, empty="No node has joined yet.")
+    answer = connect().get("/api/nodes")
+    show_rows(answer["nodes"], NODE_COLUMNS, output, empty="No node has joined yet.")
+    for cluster in answer["unreachable"]:
+        complain(f"The nodes of {cluster['cluster_name']} are unknown: {cluster['message']}")
 
 
 @nodes.command("show")
@@ -115,5 +119,7 @@ def _show(document: Document, output: Format) -> None:
 
 def _short(value: object) -> object:
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+        return "; ".join(str(_short(item)) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
     return value

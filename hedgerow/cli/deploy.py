@@ -11,7 +11,7 @@ from hedgerow.cli.output import Format, Output, say, show_data
 from hedgerow.cli.services import NoWait, Timeout
 from hedgerow.cli.session import connect
 
-_REMOVED = "removed"
+_NOT_WAITED_FOR = frozenset({"removed", "kept"})
 
 
 def deploy(
@@ -40,14 +40,14 @@ def deploy(
     if output is Format.TABLE:
         for change in changes:
             say(f"{_would(change['outcome'], is_dry_run)} {change['job_name']} ({change['replicas']} wanted)")
-    waited_for = [c["microserviceID"] for c in changes if c["outcome"] != _REMOVED]
+    waited_for = [c["microserviceID"] for c in changes if c["outcome"] not in _NOT_WAITED_FOR]
     services = [] if is_dry_run or is_detached else wait_for_services(api, waited_for, timeout_s)
     if output is not Format.TABLE:
         show_data({"changes": changes, "services": list(services)}, output)
 
 
 def _service_changes(answer: Any) -> list[dict[str, Any]]:
-    return [service for application in answer for service in application["services"]]
+    return [service for application in answer["applications"] for service in application["services"]]
 
 
 def _would(outcome: str, is_dry_run: bool) -> str:

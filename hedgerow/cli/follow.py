@@ -23,7 +23,7 @@ def wait_for_services(api: Api, service_ids: Sequence[str], timeout_s: float) ->
     poll_s = _FIRST_POLL_S
     with Live(console=stderr(), transient=True, refresh_per_second=8) as live:
         while True:
-            services = [api.get(f"/api/service/{service_id}") for service_id in service_ids]
+            services = [api.get(f"/api/service/{service_id}", {"logs": False}) for service_id in service_ids]
             steps = [progress_of(service) for service in services]
             now_s = time.monotonic()
             live.update(_picture(steps, now_s - started_s))

@@ -169,7 +169,7 @@ def _ask_root() -> tuple[dict[str, Any], str]:
         api = connect()
         return {
             "clusters": api.get("/api/clusters"),
-            "nodes": api.get("/api/nodes"),
+            **api.get("/api/nodes"),
             "services": api.get("/api/services"),
         }, ""
     except HedgerowError as error:
@@ -184,7 +184,8 @@ def _wrong_places(seen: Mapping[str, Any]) -> list[str]:
         for what, name, place in places
         if place["readiness"] != Readiness.READY
     ]
-    return wrong if seen["nodes"] else [*wrong, "No node has joined."]
+    wrong += [f"The nodes of {c['cluster_name']} are unknown: {c['message']}" for c in seen["unreachable"]]
+    return wrong if seen["nodes"] or wrong else ["No node has joined."]
 
 
 def _parts_table(ready: set[str], elapsed_s: float) -> Table:
@@ -222,7 +223,7 @@ def _api(layout: Layout, session: Session) -> Api:
 
 
 def _has_ready_node(api: Api) -> bool:
-    return any(node["readiness"] == Readiness.READY for node in api.get("/api/nodes"))
+    return any(node["readiness"] == Readiness.READY for node in api.get("/api/nodes")["nodes"])
 
 
 def _tell_password(layout: Layout) -> None:

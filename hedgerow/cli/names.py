@@ -22,7 +22,7 @@ def find_cluster(api: Api, name: str) -> Document:
 
 
 def find_node(api: Api, name: str) -> Document:
-    return pick("node", name, ((n, _node_names(n)) for n in api.get("/api/nodes")))
+    return pick("node", name, ((n, _node_names(n)) for n in api.get("/api/nodes")["nodes"]))
 
 
 def pick(what: str, wanted: str, named: Iterable[tuple[Document, Sequence[str]]]) -> Document:

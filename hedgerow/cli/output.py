@@ -99,6 +99,6 @@ def _cell(value: object) -> Any:
     from rich.text import Text
 
     text = "" if value is None else str(value)
-    word = text.partition(" ")[0].lower()
+    word = text.partition(" ")[0].rstrip(",").lower()
     style = "green" if word in _GOOD else "red" if word in _BAD else ""
     return Text(text, style=style)

@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from edge_common.model.errors import NotFound, Temporary
 from edge_common.model.lifecycle import State
 from hedgerow.cli.follow import wait_for_services
 from hedgerow.cli.names import Document, find_application, find_service
@@ -151,10 +151,19 @@ def logs(
     api = connect()
     found = find_service(api, service)
     numbers = [i["instance_number"] for i in found["instance_list"]] if instance is None else [instance]
-    cursors = dict.fromkeys(numbers, "")
+    cursors: dict[int, int | None] = dict.fromkeys(numbers)
     while True:
         for number in numbers:
-            cursors[number] = _print_new(api, found["microserviceID"], number, cursors[number], lines, len(numbers) > 1)
+            params = {"tail": lines, "cursor": cursors[number]}
+            try:
+                answer = api.get(f"/api/service/{found['microserviceID']}/instance/{number}/logs", params)
+            except (NotFound, Temporary):
+                # With one instance the operator wants to know; several, or in the long run, may come and go.
+                if len(numbers) == 1 and not is_following:
+                    raise
+                continue
+            cursors[number] = answer["cursor"]
+            _print(answer["text"], f"{number} | " if len(numbers) > 1 else "")
         if not is_following:
             return
         time.sleep(_FOLLOW_POLL_S)
@@ -167,13 +176,6 @@ def _finish(api: Api, service: Document, timeout_s: float, *, is_detached: bool)
     wait_for_services(api, [service["microserviceID"]], timeout_s)
 
 
-def _print_new(api: Api, service_id: str, number: int, cursor: str, lines: int, has_prefix: bool) -> str:
-    params = {"cursor": cursor} if cursor else {"tail": lines}
-    answer = api.get(f"/api/service/{service_id}/instance/{number}/logs", params)
-    sys.stdout.writelines(_prefixed(answer["text"], f"{number} | " if has_prefix else ""))
+def _print(text: str, prefix: str) -> None:
+    sys.stdout.writelines(prefix + line for line in text.splitlines(keepends=True))
     sys.stdout.flush()
-    return str(answer.get("cursor") or cursor)
-
-
-def _prefixed(text: str, prefix: str) -> Iterable[str]:
-    return (prefix + line for line in text.splitlines(keepends=True)) if prefix else (text,)

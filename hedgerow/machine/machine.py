@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_common.model.errors import Broken, Conflict, Forbidden, HedgerowError, InvalidInput
 from hedgerow.machine import processes, remains
 from hedgerow.machine.files import SECRET, read_settings, with_settings, write_if_changed
 from hedgerow.machine.layout import Layout
-from hedgerow.machine.prepare import given_admin_password, prepare
+from hedgerow.machine.prepare import prepare
 from hedgerow.machine.programs import (
     CLUSTER,
     CONTAINERD,
@@ -116,12 +116,7 @@ class Machine:
         }
 
     def programs(self) -> tuple[Program, ...]:
-        rendered = programs(self.layout, self._facts())
-        told = given_admin_password(self.layout)
-        return tuple(
-            replace(program, environment={**program.environment, **told}) if program.name == ROOT else program
-            for program in rendered
-        )
+        return programs(self.layout, self._facts())
 
     def run_node_command(self, arguments: Sequence[str], timeout_s: float = _NODE_COMMAND_TIMEOUT_S) -> str:
         """What `python -m node_engine ...` prints, run with this machine's settings. Raises Broken when it fails."""

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from edge_common.model.errors import Broken
 from hedgerow.machine.broker import prepare_broker
 from hedgerow.machine.files import SECRET, write_if_changed
 from hedgerow.machine.layout import Layout, ports_file
-from hedgerow.machine.programs import BROKER, CONTAINERD, SERVICES
+from hedgerow.machine.programs import BROKER, CONTAINERD, ROOT, SERVICES
 from hedgerow.machine.render import containerd_toml
 
 ADMIN_PASSWORD_VARIABLE = "HEDGEROW_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
@@ -35,29 +34,20 @@ def prepare(layout: Layout, environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def admin_password(layout: Layout, environ: Mapping[str, str]) -> str:
-    """The one given now, the one given at the first start, or the one that the root made up; "" when none is known."""
+    """The one given now, else the one that the root started with; "" when none is known."""
     if environ.get(ADMIN_PASSWORD_VARIABLE):
         return environ[ADMIN_PASSWORD_VARIABLE]
-    for path in (_given_password_file(layout), layout.admin_password_file):
-        if path.exists():
-            return path.read_text().strip()
-    return ""
-
-
-def given_admin_password(layout: Layout) -> Mapping[str, str]:
-    """What the root has to be told at its first start."""
-    path = _given_password_file(layout)
-    return {ADMIN_PASSWORD_VARIABLE: path.read_text().strip()} if path.exists() else {}
-
-
-def _given_password_file(layout: Layout) -> Path:
-    return layout.secrets / "admin-password"
+    try:
+        return layout.admin_password_file.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _keep_admin_password(layout: Layout, environ: Mapping[str, str]) -> None:
+    """A root that starts for the first time takes the password that it finds in its directory."""
     given = environ.get(ADMIN_PASSWORD_VARIABLE)
-    if given and not any(layout.data_of("root").iterdir()):
-        write_if_changed(_given_password_file(layout), given + "\n", SECRET)
+    if given and not any(layout.data_of(ROOT).iterdir()):
+        write_if_changed(layout.admin_password_file, given + "\n", SECRET)
 
 
 def _make_directories(layout: Layout) -> None:

@@ -73,10 +73,8 @@ def service_environment(name: str, layout: Layout, facts: Facts) -> dict[str, st
 
 
 def _root(layout: Layout) -> dict[str, str]:
-    data = layout.data_of(ROOT)
     return {
-        "DATA_DIR": str(data),
-        "STORE_URL": f"sqlite:///{data}/store.db",
+        "DATA_DIR": str(layout.data_of(ROOT)),
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(layout.ports.api),
         **_broker_settings(ROOT, layout),
@@ -84,10 +82,8 @@ def _root(layout: Layout) -> dict[str, str]:
 
 
 def _cluster(layout: Layout) -> dict[str, str]:
-    data = layout.data_of(CLUSTER)
     return {
-        "DATA_DIR": str(data),
-        "STORE_URL": f"sqlite:///{data}/store.db",
+        "DATA_DIR": str(layout.data_of(CLUSTER)),
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(layout.ports.cluster),
         "PARENT_URL": layout.api_url,

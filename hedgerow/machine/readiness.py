@@ -16,6 +16,7 @@ from hedgerow.machine.supervision.interface import Supervisor
 _POLL_S = 0.05
 _PROBE_TIMEOUT_S = 2.0
 _LOG_LINES = 8
+_DEATH_PATIENCE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,29 @@ def is_healthy(url: str) -> bool:
 def wait_until_ready(
     checks: Sequence[Check], supervisor: Supervisor, on_ready: Callable[[str], None], deadline_s: float
 ) -> None:
-    """`deadline_s` is on the monotonic clock. Raises NotReady for the first part that still does not answer then."""
+    """`deadline_s` is on the monotonic clock. Raises NotReady for a part that does not answer by then, or keeps dying."""
     waiting = list(checks)
+    patient_until_s = time.monotonic() + _DEATH_PATIENCE_S
     while waiting:
         for check in tuple(waiting):
             if _is_ready(check):
                 waiting.remove(check)
                 on_ready(check.part)
-        if waiting and time.monotonic() > deadline_s:
+        now_s = time.monotonic()
+        if waiting and now_s > deadline_s:
             raise _not_ready(waiting[0].part, supervisor)
+        if waiting and now_s > patient_until_s:
+            _refuse_dying([check.part for check in waiting], supervisor)
         if waiting:
             time.sleep(_POLL_S)
+
+
+def _refuse_dying(parts: Sequence[str], supervisor: Supervisor) -> None:
+    """A part that dies again and again will not become ready: no need to wait for the deadline."""
+    states = supervisor.states()
+    for part in parts:
+        if part not in states or not states[part].is_running:
+            raise _not_ready(part, supervisor)
 
 
 def _not_ready(part: str, supervisor: Supervisor) -> NotReady:

@@ -22,6 +22,7 @@ _START_TIMEOUT_S = 10.0
 _CALL_TIMEOUT_S = 40.0
 _POLL_S = 0.02
 _RUNNING = frozenset({"STARTING", "RUNNING"})
+_DYING = "BACKOFF"
 _NOT_RUNNING_FAULT = 70
 _DO_NOT_WAIT = False
 _TAIL_BYTES = 64 * 1024
@@ -165,5 +166,11 @@ def tail(path: Path, count: int) -> Sequence[str]:
 def _as_state(info: Mapping[str, Any]) -> ProgramState:
     is_running = info["statename"] in _RUNNING
     since = info["start"] if is_running else info["stop"]
-    detail = "" if is_running else info["spawnerr"] or f"{info['statename'].lower()}, exit status {info['exitstatus']}"
+    detail = "" if is_running else _why_down(info)
     return ProgramState(info["name"], is_running, info["pid"] or None, float(since) or None, detail)
+
+
+def _why_down(info: Mapping[str, Any]) -> str:
+    if info["statename"] == _DYING:
+        return f"dies at once with exit status {info['exitstatus']}; it is tried again and again"
+    return info["spawnerr"] or f"{info['statename'].lower()}, exit status {info['exitstatus']}"

@@ -57,12 +57,12 @@ def sla_file(tmp_path: Path) -> Path:
     return path
 
 
-def changes(outcome: str, *names: str) -> list[dict[str, Any]]:
+def changes(outcome: str, *names: str) -> dict[str, Any]:
     services = [
         {"microserviceID": f"id-{name}", "job_name": f"shop.prod.{name}.prod", "outcome": outcome, "replicas": 1}
         for name in names
     ]
-    return [{"applicationID": "id-shop", "outcome": outcome, "services": services}]
+    return {"dry_run": False, "applications": [{"applicationID": "id-shop", "services": services}]}
 
 
 def test_services_are_a_table(root: FakeRoot, hedgerow: Hedgerow) -> None:
@@ -234,8 +234,8 @@ def test_undeploy_means_all(root: FakeRoot, hedgerow: Hedgerow) -> None:
 
 def test_logs_of_several_instances_have_a_prefix(root: FakeRoot, hedgerow: Hedgerow) -> None:
     root.on("GET /api/services", [service("web", instance(0), instance(3))])
-    root.on("GET /api/service/id-web/instance/0/logs", {"text": "a\nb\n", "cursor": "7"})
-    root.on("GET /api/service/id-web/instance/3/logs", {"text": "c\n", "cursor": "2"})
+    root.on("GET /api/service/id-web/instance/0/logs", {"text": "a\nb\n", "cursor": 7})
+    root.on("GET /api/service/id-web/instance/3/logs", {"text": "c\n", "cursor": 2})
     assert hedgerow("service", "logs", "web").out == "0 | a\n0 | b\n3 | c\n"
     assert hedgerow("service", "logs", "web", "3").out == "c\n"
 
@@ -248,7 +248,7 @@ def test_an_application_is_removed_when_sure(root: FakeRoot, hedgerow: Hedgerow)
 
 def test_a_node_is_cordoned(root: FakeRoot, hedgerow: Hedgerow) -> None:
     node = {"node_id": "n1", "node_name": "pi", "cluster_id": "c1", "cluster_name": "local", "readiness": "ready"}
-    root.on("GET /api/nodes", [node])
+    root.on("GET /api/nodes", {"nodes": [node], "unreachable": []})
     root.on("PUT /api/clusters/c1/nodes/n1/cordon", {})
     assert hedgerow("node", "cordon", "local.pi").out == "pi takes no new instances.\n"
     assert root.asked("PUT /api/clusters/c1/nodes/n1/cordon")[0].body == {"cordoned": True}

@@ -13,7 +13,7 @@ from supervisor.options import ServerOptions
 from edge_common.model.errors import Broken, InvalidInput
 from hedgerow.machine.files import read_settings, secret, with_settings, write_if_changed
 from hedgerow.machine.layout import Layout, Ports, find_layout, ports_file
-from hedgerow.machine.prepare import prepare
+from hedgerow.machine.prepare import admin_password, prepare
 from hedgerow.machine.programs import CONTAINERD, START_ORDER, Facts, Program, programs, service_environment
 from hedgerow.machine.remains import mounts_below
 from hedgerow.machine.render import containerd_toml, supervisord_conf, systemd_unit
@@ -79,15 +79,17 @@ def test_preparing_twice_changes_nothing(layout: Layout) -> None:
 def test_secrets_are_for_root_alone(layout: Layout) -> None:
     prepare(layout, {"HEDGEROW_ADMIN_PASSWORD": "given"})
     modes = {path.name: path.stat().st_mode & 0o777 for path in layout.secrets.iterdir()}
-    assert modes == {"mqtt-root": 0o600, "mqtt-cluster": 0o600, "admin-password": 0o600}
+    assert modes == {"mqtt-root": 0o600, "mqtt-cluster": 0o600}
     assert layout.secrets.stat().st_mode & 0o777 == 0o700
+    assert layout.admin_password_file.stat().st_mode & 0o777 == 0o600
+    assert admin_password(layout, {}) == "given"
 
 
 def test_a_password_given_later_is_not_kept(layout: Layout) -> None:
     prepare(layout, {})
     (layout.data_of("root") / "store.db").touch()
     prepare(layout, {"HEDGEROW_ADMIN_PASSWORD": "late"})
-    assert not (layout.secrets / "admin-password").exists()
+    assert not layout.admin_password_file.exists()
 
 
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
