@@ -10,11 +10,13 @@ from rich.live import Live
 from rich.table import Table
 
 from edge_common.model.errors import HedgerowError, InvalidInput
+from edge_common.model.lifecycle import State
 from edge_common.model.node import Readiness
 from hedgerow.cli.clusters import NODE_COLUMNS
 from hedgerow.cli.output import Format, Output, age, complain, say, show_data, stderr, stdout, table
 from hedgerow.cli.services import SERVICE_COLUMNS
 from hedgerow.cli.session import Api, Session, connect, is_alive, load, log_in, save
+from hedgerow.deployment import short_name
 from hedgerow.machine.layout import Layout, find_layout
 from hedgerow.machine.machine import Machine
 from hedgerow.machine.prepare import ADMIN_PASSWORD_VARIABLE, admin_password
@@ -24,6 +26,7 @@ from hedgerow.machine.readiness import Check, is_healthy
 ADMIN = "Admin"
 _READY_TIMEOUT_S = 60.0
 _WRONG = 1
+_WELL = frozenset({State.RUNNING, State.COMPLETED})
 
 ApiPort = Annotated[int | None, typer.Option("--api-port", help="Of the root's API.  [10000]", show_default=False)]
 ClusterPort = Annotated[
@@ -184,8 +187,13 @@ def _wrong_places(seen: Mapping[str, Any]) -> list[str]:
         for what, name, place in places
         if place["readiness"] != Readiness.READY
     ]
+    wrong += [
+        f"Service {short_name(s)} is {s['status']}" + (f": {s['status_detail']}" if s["status_detail"] else ".")
+        for s in seen["services"]
+        if s["replicas"] and s["status"] not in _WELL
+    ]
     wrong += [f"The nodes of {c['cluster_name']} are unknown: {c['message']}" for c in seen["unreachable"]]
-    return wrong if seen["nodes"] or wrong else ["No node has joined."]
+    return wrong if seen["nodes"] or seen["unreachable"] else [*wrong, "No node has joined."]
 
 
 def _parts_table(ready: set[str], elapsed_s: float) -> Table:

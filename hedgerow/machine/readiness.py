@@ -57,7 +57,7 @@ def is_healthy(url: str) -> bool:
 def wait_until_ready(
     checks: Sequence[Check], supervisor: Supervisor, on_ready: Callable[[str], None], deadline_s: float
 ) -> None:
-    """`deadline_s` is on the monotonic clock. Raises NotReady for a part that does not answer by then, or keeps dying."""
+    """`deadline_s` is on the monotonic clock. Raises NotReady for a part that is not ready then, or keeps dying."""
     waiting = list(checks)
     patient_until_s = time.monotonic() + _DEATH_PATIENCE_S
     while waiting:

@@ -172,5 +172,5 @@ def _as_state(info: Mapping[str, Any]) -> ProgramState:
 
 def _why_down(info: Mapping[str, Any]) -> str:
     if info["statename"] == _DYING:
-        return f"dies at once with exit status {info['exitstatus']}; it is tried again and again"
+        return "dies at once, again and again"
     return info["spawnerr"] or f"{info['statename'].lower()}, exit status {info['exitstatus']}"
