@@ -14,7 +14,7 @@ from root_orchestrator.ports import IntentStore, Nudge
 
 
 class Manager:
-    """Every method takes the user who asks; what is not theirs is not found."""
+    """Commands on applications and services take the user who asks; what is not theirs is not found."""
 
     def __init__(self, store: IntentStore, nudge: Nudge, new_id: Callable[[], str], clock: Clock) -> None:
         self._store = store

@@ -9,6 +9,13 @@ from flask import request
 from edge_common.model.errors import Forbidden, NotFound, Unauthenticated
 from edge_common.plumbing.http_app import bearer_token
 from edge_common.wire import routes
+from root_orchestrator.adapters.api.answers import (
+    LoginAnswer,
+    MessageAnswer,
+    PermissionAnswer,
+    RefreshAnswer,
+    UserAnswer,
+)
 from root_orchestrator.adapters.api.bodies import LoginBody, PasswordBody, RegisterBody, UserBody, read
 from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes
@@ -24,15 +31,15 @@ class Accounts:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.add("POST", routes.LOGIN, self.login, "Log in", body=LoginBody, is_public=True)
-        to.add("POST", routes.REFRESH, self.refresh, "A new token for a refresh token", is_public=True)
-        to.add("POST", routes.REGISTER, self.register, "Make a user (Admin)", body=RegisterBody)
-        to.add("GET", routes.USERS, self.users, "All users (Admin)")
-        to.add("GET", routes.USER, self.user, "One user")
-        to.add("PUT", routes.USER, self.change, "Change a user", body=UserBody)
-        to.add("POST", routes.USER, self.change_password, "Change one's own password", body=PasswordBody)
-        to.add("DELETE", routes.USER, self.delete, "Delete a user (Admin)")
-        to.add("GET", routes.PERMISSION, self.permission, "The roles of a user")
+        to.post(routes.LOGIN, self.login, "Log in", LoginAnswer, body=LoginBody, is_public=True)
+        to.post(routes.REFRESH, self.refresh, "A new token for a refresh token", RefreshAnswer, is_public=True)
+        to.post(routes.REGISTER, self.register, "Make a user (Admin)", UserAnswer, body=RegisterBody)
+        to.get(routes.USERS, self.users, "All users (Admin)", UserAnswer, is_list=True)
+        to.get(routes.USER, self.user, "One user", UserAnswer)
+        to.put(routes.USER, self.change, "Change a user", UserAnswer, body=UserBody)
+        to.post(routes.USER, self.change_password, "Change one's own password", MessageAnswer, body=PasswordBody)
+        to.delete(routes.USER, self.delete, "Delete a user (Admin)", MessageAnswer)
+        to.get(routes.PERMISSION, self.permission, "The roles of a user", PermissionAnswer)
 
     def login(self) -> Answer:
         body = read(LoginBody)

@@ -4,6 +4,7 @@ from edge_common.model.ids import ApplicationId
 from edge_common.plumbing.http_app import read_json
 from edge_common.wire import routes
 from edge_common.wire.sla import SlaSchema, parse_sla
+from root_orchestrator.adapters.api.answers import ApplicationAnswer, ApplyAnswer, MessageAnswer
 from root_orchestrator.adapters.api.bodies import DescriptionBody, read
 from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag
@@ -19,13 +20,26 @@ class Applications:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.add("POST", routes.APPLICATION, self.create, "Register applications; starts nothing", body=SlaSchema)
-        to.add("GET", routes.APPLICATION_ONE, self.show, "One application")
-        to.add("PUT", routes.APPLICATION_ONE, self.describe, "Change the description", body=DescriptionBody)
-        to.add("DELETE", routes.APPLICATION_ONE, self.delete, "Stop and delete an application")
-        to.add("GET", routes.APPLICATIONS, self.list_all, "One's own applications; all of them for an Admin")
-        to.add("GET", routes.APPLICATIONS_OF, self.list_of, "The applications of a user")
-        to.add("PUT", routes.APPLY, self.apply, "Make it so", body=SlaSchema, query={**_DRY_RUN, **_PRUNE})
+        to.post(
+            routes.APPLICATION,
+            self.create,
+            "Register applications; starts nothing",
+            ApplicationAnswer,
+            is_list=True,
+            body=SlaSchema,
+        )
+        to.get(routes.APPLICATION_ONE, self.show, "One application", ApplicationAnswer)
+        to.put(routes.APPLICATION_ONE, self.describe, "Change the description", ApplicationAnswer, body=DescriptionBody)
+        to.delete(routes.APPLICATION_ONE, self.delete, "Stop and delete an application", MessageAnswer)
+        to.get(
+            routes.APPLICATIONS,
+            self.list_all,
+            "One's own applications, or all for an Admin",
+            ApplicationAnswer,
+            is_list=True,
+        )
+        to.get(routes.APPLICATIONS_OF, self.list_of, "The applications of a user", ApplicationAnswer, is_list=True)
+        to.put(routes.APPLY, self.apply, "Make it so", ApplyAnswer, body=SlaSchema, query={**_DRY_RUN, **_PRUNE})
 
     def create(self) -> Answer:
         """Answers with all applications of the caller, as Oakestra's clients expect."""

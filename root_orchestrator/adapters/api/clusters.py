@@ -5,6 +5,7 @@ from typing import Any
 from edge_common.model.errors import HedgerowError, NotFound
 from edge_common.model.node import Readiness
 from edge_common.wire import routes
+from root_orchestrator.adapters.api.answers import ClusterAnswer, NodeAnswer, NodesAnswer
 from root_orchestrator.adapters.api.bodies import CordonBody, read
 from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes
@@ -23,13 +24,13 @@ class Clusters:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.add("GET", routes.CLUSTERS, self.list_all, "All clusters")
-        to.add("GET", routes.CLUSTERS_ACTIVE, self.list_active, "The clusters that are heard now")
-        to.add("GET", routes.CLUSTER_ONE, self.show, "One cluster, by id or name")
-        to.add("GET", routes.CLUSTER_NODES, self.nodes, "The nodes of a cluster")
-        to.add("GET", routes.CLUSTER_NODE, self.node, "One node, by id or name")
-        to.add("PUT", routes.CORDON, self.cordon, "Take a node out of placement, or back in", body=CordonBody)
-        to.add("GET", routes.NODES, self.all_nodes, "The nodes of all clusters")
+        to.get(routes.CLUSTERS, self.list_all, "All clusters", ClusterAnswer, is_list=True)
+        to.get(routes.CLUSTERS_ACTIVE, self.list_active, "The clusters that are heard now", ClusterAnswer, is_list=True)
+        to.get(routes.CLUSTER_ONE, self.show, "One cluster, by id or name", ClusterAnswer)
+        to.get(routes.CLUSTER_NODES, self.nodes, "The nodes of a cluster", NodeAnswer, is_list=True)
+        to.get(routes.CLUSTER_NODE, self.node, "One node, by id or name", NodeAnswer)
+        to.put(routes.CORDON, self.cordon, "Take a node out of placement, or back in", NodeAnswer, body=CordonBody)
+        to.get(routes.NODES, self.all_nodes, "The nodes of all clusters", NodesAnswer)
 
     def list_all(self) -> Answer:
         now_s = self._parts.clock.now_s()

@@ -11,6 +11,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from edge_common.plumbing.http_app import MAX_BODY_BYTES, bearer_token, create_app, declare_public, register_errors
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.accounts import Accounts
+from root_orchestrator.adapters.api.answers import HealthAnswer
 from root_orchestrator.adapters.api.applications import Applications
 from root_orchestrator.adapters.api.clusters import Clusters
 from root_orchestrator.adapters.api.parts import Parts
@@ -40,7 +41,7 @@ def create_api(
     app = create_app("hedgerow-root", authenticate, max_body_bytes=max_body_bytes)
     api = _open_document(app)
     general = Routes(app, api, "general", "How the root is")
-    general.add("GET", routes.HEALTH, tell_health, "Whether the root and its store answer", is_public=True)
+    general.get(routes.HEALTH, tell_health, "Whether the root and its store answer", HealthAnswer, is_public=True)
     general.register()
     for tag, group in (
         ("applications", Applications(parts)),

@@ -6,20 +6,15 @@ from typing import Any
 
 from flask import Flask, request
 from flask_smorest import Api, Blueprint
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
 from edge_common.model.errors import InvalidInput
 from edge_common.plumbing.http_app import declare_public
+from root_orchestrator.adapters.api.answers import RefusalAnswer
 
 Answer = dict[str, Any] | list[Any]
+View = Callable[..., Answer]
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
-
-
-class RefusalSchema(Schema):
-    code = fields.Integer()
-    status = fields.String()
-    message = fields.String()
-    field = fields.String()
 
 
 class Routes:
@@ -35,9 +30,11 @@ class Routes:
         self,
         method: str,
         rule: str,
-        view: Callable[..., Answer],
+        view: View,
         summary: str,
+        answers: type[Schema],
         *,
+        is_list: bool = False,
         body: type[Schema] | None = None,
         query: Mapping[str, str] | None = None,
         is_public: bool = False,
@@ -53,10 +50,23 @@ class Routes:
                 raise InvalidInput(f"{unknown[0]}: this path knows no such parameter", unknown[0])
             return view(**arguments)
 
-        documented = self._blueprint.doc(**_document(summary, body, known, is_public=is_public))(answer)
+        answered = answers(many=is_list)
+        documented = self._blueprint.doc(**_document(summary, answered, body, known, is_public=is_public))(answer)
         self._blueprint.add_url_rule(rule, endpoint, documented, methods=[method])
         if is_public:
             self._public.append(f"{self._blueprint.name}.{endpoint}")
+
+    def get(self, rule: str, view: View, summary: str, answers: type[Schema], **options: Any) -> None:
+        self.add("GET", rule, view, summary, answers, **options)
+
+    def post(self, rule: str, view: View, summary: str, answers: type[Schema], **options: Any) -> None:
+        self.add("POST", rule, view, summary, answers, **options)
+
+    def put(self, rule: str, view: View, summary: str, answers: type[Schema], **options: Any) -> None:
+        self.add("PUT", rule, view, summary, answers, **options)
+
+    def delete(self, rule: str, view: View, summary: str, answers: type[Schema], **options: Any) -> None:
+        self.add("DELETE", rule, view, summary, answers, **options)
 
     def register(self) -> None:
         self._api.register_blueprint(self._blueprint)
@@ -81,7 +91,9 @@ def query_whole(name: str, default: int, low: int, high: int) -> int:
     return int(text)
 
 
-def _document(summary: str, body: type[Schema] | None, query: Mapping[str, str], *, is_public: bool) -> dict[str, Any]:
+def _document(
+    summary: str, answers: Schema, body: type[Schema] | None, query: Mapping[str, str], *, is_public: bool
+) -> dict[str, Any]:
     document: dict[str, Any] = {
         "summary": summary,
         "security": [] if is_public else [{"bearer": []}],
@@ -90,8 +102,8 @@ def _document(summary: str, body: type[Schema] | None, query: Mapping[str, str],
             for name, meaning in query.items()
         ],
         "responses": {
-            "200": {"description": "Done", "content": {"application/json": {"schema": {}}}},
-            "default": {"description": "Refused", "content": {"application/json": {"schema": RefusalSchema}}},
+            "200": {"description": "Done", "content": {"application/json": {"schema": answers}}},
+            "default": {"description": "Refused", "content": {"application/json": {"schema": RefusalAnswer}}},
         },
     }
     if body is not None:

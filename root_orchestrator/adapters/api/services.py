@@ -5,6 +5,14 @@ from edge_common.model.ids import ServiceId
 from edge_common.plumbing.http_app import read_json
 from edge_common.wire import routes
 from edge_common.wire.sla import MicroserviceSchema, SlaSchema, parse_microservice, parse_sla
+from root_orchestrator.adapters.api.answers import (
+    AddedServicesAnswer,
+    InstanceChangeAnswer,
+    LogAnswer,
+    MessageAnswer,
+    ServiceAnswer,
+    ServiceChangeAnswer,
+)
 from root_orchestrator.adapters.api.bodies import ReplicasBody, read
 from root_orchestrator.adapters.api.logs import MAX_LINES, instance_log, tails
 from root_orchestrator.adapters.api.parts import Parts, caller
@@ -24,16 +32,16 @@ class Services:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.add("POST", routes.SERVICE, self.create, "Add services to an application", body=SlaSchema)
-        to.add("GET", routes.SERVICE_ONE, self.show, "One service with its instances", query=_LOGS)
-        to.add("PUT", routes.SERVICE_ONE, self.update, "Change a service", body=MicroserviceSchema)
-        to.add("DELETE", routes.SERVICE_ONE, self.delete, "Stop and delete a service")
-        to.add("GET", routes.SERVICES, self.list_all, "One's own services; all of them for an Admin")
-        to.add("GET", routes.SERVICES_OF, self.list_of, "The services of an application")
-        to.add("PUT", routes.REPLICAS, self.scale, "Set the number of instances", body=ReplicasBody)
-        to.add("POST", routes.INSTANCES, self.add_instance, "Run one instance more")
-        to.add("DELETE", routes.INSTANCE_ONE, self.remove_instance, "Stop one instance, or all: -1")
-        to.add("GET", routes.INSTANCE_LOGS, self.logs, "The output of an instance", query=_TAIL)
+        to.post(routes.SERVICE, self.create, "Add services to an application", AddedServicesAnswer, body=SlaSchema)
+        to.get(routes.SERVICE_ONE, self.show, "One service with its instances", ServiceAnswer, query=_LOGS)
+        to.put(routes.SERVICE_ONE, self.update, "Change a service", ServiceChangeAnswer, body=MicroserviceSchema)
+        to.delete(routes.SERVICE_ONE, self.delete, "Stop and delete a service", MessageAnswer)
+        to.get(routes.SERVICES, self.list_all, "One's own services, or all for an Admin", ServiceAnswer, is_list=True)
+        to.get(routes.SERVICES_OF, self.list_of, "The services of an application", ServiceAnswer, is_list=True)
+        to.put(routes.REPLICAS, self.scale, "Set the number of instances", ServiceChangeAnswer, body=ReplicasBody)
+        to.post(routes.INSTANCES, self.add_instance, "Run one instance more", InstanceChangeAnswer)
+        to.delete(routes.INSTANCE_ONE, self.remove_instance, "Stop one instance, or all: -1", InstanceChangeAnswer)
+        to.get(routes.INSTANCE_LOGS, self.logs, "The output of an instance", LogAnswer, query=_TAIL)
 
     def create(self) -> Answer:
         user, sla = caller(), parse_sla(read_json())

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from edge_common.model.errors import InvalidInput, Unreachable
+from edge_common.model.errors import Unreachable
 from edge_common.model.lifecycle import Reason, State
 from edge_common.model.node import Readiness
-from edge_common.wire.sla import parse_sla
 from root_orchestrator.adapters.auth import TokenType
 from tests.unit.root.world import ADMIN, ALICE, World, microservice, sla
 
@@ -428,6 +427,22 @@ def test_a_refresh_token_lives_for_a_week(world: World) -> None:
     world.client(None).post("/api/auth/refresh", headers=refresh, status=401)
 
 
-def test_the_example_needs_no_more_than_the_parser_knows() -> None:
-    with pytest.raises(InvalidInput, match="deprecated"):
-        parse_sla({**sla(), "sla_version": "v1.0"})
+def test_the_document_describes_what_is_answered(world: World) -> None:
+    service_id = created(world, replicas=1)
+    world.add_cluster()
+    world.hear(world.place(service_id), State.RUNNING)
+    client = world.client()
+    schemas = client.get("/docs/openapi.json")["components"]["schemas"]
+    service = client.get(f"/api/service/{service_id}")
+    assert set(schemas["ServiceAnswer"]["properties"]) <= set(service)
+    for name, answer in (
+        ("InstanceAnswer", service["instance_list"][0]),
+        ("ApplicationAnswer", client.get("/api/applications")[0]),
+        ("ClusterAnswer", client.get("/api/clusters")[0]),
+        ("UserAnswer", client.get("/api/users")[0]),
+        ("ApplyAnswer", client.put("/api/apply", sla())),
+        ("ServiceChangeAnswer", client.put(f"/api/service/{service_id}/replicas", {"replicas": 1})),
+        ("InstanceChangeAnswer", client.post(f"/api/service/{service_id}/instance")),
+        ("RefusalAnswer", client.get("/api/service/nope", status=404)),
+    ):
+        assert set(schemas[name]["properties"]) == set(answer), name

@@ -1,0 +1,216 @@
+"""What the routes answer, for the OpenAPI document. The answers themselves are built in core/views.py."""
+
+from marshmallow import Schema, fields
+
+_ANY = fields.Raw
+_TEXTS = fields.List(fields.String())
+
+
+class RefusalAnswer(Schema):
+    """`field` names what is wrong in the request, when one thing is."""
+
+    code = fields.Integer()
+    status = fields.String()
+    message = fields.String()
+    field = fields.String()
+
+
+class MessageAnswer(Schema):
+    message = fields.String()
+
+
+class HealthAnswer(Schema):
+    status = fields.String()
+    version = fields.String()
+
+
+class LoginAnswer(Schema):
+    token = fields.String(metadata={"description": "for ten minutes"})
+    refresh_token = fields.String(metadata={"description": "for seven days"})
+
+
+class RefreshAnswer(Schema):
+    token = fields.String()
+
+
+class OidAnswer(Schema):
+    oid = fields.String(data_key="$oid")
+
+
+class UserAnswer(Schema):
+    _id = fields.Nested(OidAnswer)
+    username = fields.String()
+    email = fields.String()
+    roles = _TEXTS
+    organization = fields.String()
+    created_at = fields.Float(metadata={"description": "seconds since the epoch"})
+
+
+class PermissionAnswer(Schema):
+    username = fields.String()
+    roles = _TEXTS
+
+
+class ApplicationAnswer(Schema):
+    _id = fields.Nested(OidAnswer)
+    application_id = fields.String(data_key="applicationID")
+    application_name = fields.String()
+    application_namespace = fields.String()
+    application_desc = fields.String()
+    user_id = fields.String(data_key="userId")
+    microservices = fields.List(fields.String(), metadata={"description": "ids of its services"})
+    created_at = fields.Float()
+
+
+class ServiceChangeAnswer(Schema):
+    microservice_id = fields.String(data_key="microserviceID")
+    job_name = fields.String()
+    outcome = fields.String(metadata={"description": "created, changed, scaled, unchanged, removed or kept"})
+    replicas = fields.Integer()
+    spec_revision = fields.Integer()
+    instances_added = fields.List(fields.Integer())
+    instances_removed = fields.List(fields.Integer())
+
+
+class InstanceChangeAnswer(ServiceChangeAnswer):
+    instance_number = fields.Integer(metadata={"description": "of the new instance, when there is one"})
+    message = fields.String()
+
+
+class AddedServicesAnswer(Schema):
+    job_id = fields.String()
+    services = fields.List(fields.Nested(ServiceChangeAnswer))
+
+
+class ApplicationChangeAnswer(Schema):
+    application_id = fields.String(data_key="applicationID")
+    application_name = fields.String()
+    application_namespace = fields.String()
+    outcome = fields.String()
+    services = fields.List(fields.Nested(ServiceChangeAnswer))
+
+
+class ApplyAnswer(Schema):
+    dry_run = fields.Boolean()
+    applications = fields.List(fields.Nested(ApplicationChangeAnswer))
+
+
+class InstanceAnswer(Schema):
+    instance_number = fields.Integer()
+    instance_id = fields.String()
+    desired = fields.String()
+    status = fields.String()
+    status_detail = fields.String()
+    reason = fields.String()
+    age_s = fields.Float(metadata={"description": "how long the root has known this status"})
+    health = fields.String()
+    attempt = fields.Integer()
+    exit_code = fields.Integer(allow_none=True)
+    spec_revision = fields.Integer()
+    cluster_id = fields.String()
+    cluster_name = fields.String()
+    cluster_location = fields.String()
+    worker_id = fields.String()
+    node_name = fields.String()
+    publicip = fields.String()
+    host_ip = fields.String()
+    host_port = fields.String()
+    logs = fields.String(metadata={"description": "the end of its output, when one service is asked for"})
+    cpu_percent = fields.Float()
+    memory_percent = fields.Float()
+    disk = fields.Float()
+    cpu_history = fields.List(_ANY())
+    memory_history = fields.List(_ANY())
+    last_modified_timestamp = fields.Float()
+
+
+class ServiceIpAnswer(Schema):
+    ip_type = fields.String(data_key="IpType")
+    address = fields.String(data_key="Address")
+    address_v6 = fields.String(data_key="Address_v6")
+
+
+class ServiceAnswer(Schema):
+    """Beside these, every field of the SLA as it was sent."""
+
+    _id = fields.Nested(OidAnswer)
+    application_id = fields.String(data_key="applicationID")
+    app_name = fields.String()
+    app_ns = fields.String()
+    user_id = fields.String(data_key="userId")
+    microservice_id = fields.String(data_key="microserviceID")
+    microservice_name = fields.String()
+    microservice_namespace = fields.String()
+    job_name = fields.String()
+    image = fields.String()
+    cmd = _TEXTS
+    status = fields.String(metadata={"description": "that of its most telling instance"})
+    status_detail = fields.String()
+    reason = fields.String()
+    age_s = fields.Float()
+    replicas = fields.Integer()
+    spec_revision = fields.Integer()
+    next_instance_progressive_number = fields.Integer()
+    service_ip_list = fields.List(fields.Nested(ServiceIpAnswer))
+    instance_list = fields.List(fields.Nested(InstanceAnswer))
+
+
+class LogAnswer(Schema):
+    text = fields.String()
+    cursor = fields.Integer(metadata={"description": "ask again with it to go on"})
+
+
+class ClusterAnswer(Schema):
+    _id = fields.Nested(OidAnswer)
+    cluster_id = fields.String()
+    cluster_name = fields.String()
+    candidate_name = fields.String()
+    cluster_location = fields.String()
+    candidate_location = fields.String()
+    ip = fields.String()
+    port = fields.Integer()
+    version = fields.String()
+    active = fields.Boolean()
+    readiness = fields.String()
+    age_s = fields.Float(metadata={"description": "since its last sign of life"})
+    last_modified_timestamp = fields.Float()
+    joined_at = fields.Float()
+    active_nodes = fields.Integer()
+    node_count = fields.Integer()
+    instance_count = fields.Integer()
+    virtualization = _TEXTS
+    architectures = _TEXTS
+    aggregated_cpu_percent = fields.Float()
+    cpu_percent = fields.Float()
+    memory_percent = fields.Float()
+    memory_in_mb = fields.Integer(metadata={"description": "free"})
+    total_memory_in_mb = fields.Integer()
+    total_cpu_cores = fields.Float()
+    free_cpu_cores = fields.Float()
+    total_gpu_cores = fields.Integer()
+    free_disk_in_mb = fields.Integer()
+    total_disk_in_mb = fields.Integer()
+    supported_addons = _TEXTS
+    desired_revision = fields.Integer()
+    acked_revision = fields.Integer()
+    pools = fields.List(_ANY())
+
+
+class NodeAnswer(Schema):
+    """As its cluster describes it."""
+
+    node_id = fields.String()
+    node_name = fields.String()
+    cluster_id = fields.String()
+    cluster_name = fields.String()
+
+
+class SilentClusterAnswer(Schema):
+    cluster_id = fields.String()
+    cluster_name = fields.String()
+    message = fields.String()
+
+
+class NodesAnswer(Schema):
+    nodes = fields.List(fields.Nested(NodeAnswer))
+    unreachable = fields.List(fields.Nested(SilentClusterAnswer))
