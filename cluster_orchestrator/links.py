@@ -53,6 +53,10 @@ class Links:
         self.upper, self.lower, self.scheduler = upper, lower, scheduler
 
     @property
+    def placements(self) -> PlacementStore:
+        return self._placements
+
+    @property
     def nodes(self) -> Mapping[ChildId, NodeRecord]:
         return self._nodes
 

@@ -30,7 +30,15 @@ class MongoServer:
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
+
     def start(self) -> None:
+        if self._process is not None:
+            self._process.wait()
         executable = Path(sys.executable).parent / "secantusd-py"
         self._process = subprocess.Popen(
             [executable, "--port", str(self.port), "--storage-path", self._storage, "--sync-on-commit"],
@@ -72,17 +80,24 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
+def mongo_server_process() -> Iterator[MongoServer]:
+    """One that the test may kill and start again."""
+    storage = Path(tempfile.mkdtemp(prefix="hedgerow-mongo-"))
+    server = MongoServer(storage)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+@contextmanager
 def mongo_server() -> Iterator[str]:
     """The URL, without a database, of the server that HEDGEROW_MONGO_URL names, else of a new one."""
     given = os.environ.get("HEDGEROW_MONGO_URL")
     if given:
         yield given.rstrip("/")
         return
-    storage = Path(tempfile.mkdtemp(prefix="hedgerow-mongo-"))
-    server = MongoServer(storage)
-    try:
-        server.start()
+    with mongo_server_process() as server:
         yield server.url
-    finally:
-        server.stop()
-        shutil.rmtree(storage, ignore_errors=True)
