@@ -79,7 +79,8 @@ def devices(texts: Sequence[str], field: str) -> tuple[Device, ...]:
     for index, text in enumerate(texts):
         match = _DEVICE.fullmatch(text)
         if match is None or "/../" in text:
-            raise InvalidInput(f"{field}[{index}]: must be /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rwm", field)
+            where = f"{field}[{index}]"
+            raise InvalidInput(f"{where}: must be /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rwm", where)
         found.append(Device(match[1], match[2] or match[1], match[3] or "rwm"))
     _refuse_twice([device.instance_path for device in found], field, "device")
     return tuple(found)
@@ -105,11 +106,12 @@ def ulimits(limits: Mapping[str, Any], field: str) -> tuple[Ulimit, ...]:
 def restart_policy(sla: RestartSla, field: str, *, is_one_shot: bool) -> RestartPolicy:
     """A one-shot is not restarted unless it asks to be; anything else always is."""
     default = RestartPolicy(mode=RestartMode.NEVER if is_one_shot else RestartMode.ALWAYS)
-    mode = choice(sla.mode or default.mode, RestartMode, at(field, "mode"))
+    mode_field, attempts_field, delay_field = at(field, "mode"), at(field, "attempts"), at(field, "delay")
+    mode = choice(sla.mode or default.mode, RestartMode, mode_field)
     if is_one_shot and mode is RestartMode.ALWAYS:
-        raise InvalidInput(f"{at(field, 'mode')}: a one-shot cannot restart always; write on_failure or never", field)
+        raise InvalidInput(f"{mode_field}: a one-shot cannot restart always; write on_failure or never", mode_field)
     if sla.attempts and mode is RestartMode.NEVER:
-        raise InvalidInput(f"{at(field, 'attempts')}: has no meaning when the mode is never", at(field, "attempts"))
+        raise InvalidInput(f"{attempts_field}: has no meaning when the mode is never", attempts_field)
     policy = RestartPolicy(
         mode=mode,
         attempts=sla.attempts,
@@ -118,7 +120,7 @@ def restart_policy(sla: RestartSla, field: str, *, is_one_shot: bool) -> Restart
         reset_after_s=default.reset_after_s if sla.reset_after is None else sla.reset_after,
     )
     if policy.delay_s > policy.max_delay_s:
-        raise InvalidInput(f"{at(field, 'delay')}: must not be above max_delay ({policy.max_delay_s:g} s)", field)
+        raise InvalidInput(f"{delay_field}: must not be above max_delay ({policy.max_delay_s:g} s)", delay_field)
     return policy
 
 

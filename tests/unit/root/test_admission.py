@@ -143,10 +143,10 @@ def test_real_values_of_fields_that_nothing_serves_are_refused_by_name(name: str
         ({"port": ["80"]}, "port", "text"),
         ({"arch": ["z80"]}, "arch[0]", "one of"),
         ({"one_shot": "yes"}, "one_shot", "true or false"),
-        ({"one_shot": True, "restart": {"mode": "always"}}, "restart", "one-shot"),
+        ({"one_shot": True, "restart": {"mode": "always"}}, "restart.mode", "one-shot"),
         ({"restart": {"mode": "sometimes"}}, "restart.mode", "one of"),
         ({"restart": {"mode": "never", "attempts": 2}}, "restart.attempts", "no meaning"),
-        ({"restart": {"delay": 10, "max_delay": 1}}, "restart", "above max_delay"),
+        ({"restart": {"delay": 10, "max_delay": 1}}, "restart.delay", "above max_delay"),
         ({"restart": {"retries": 1}}, "restart.retries", "unknown field"),
         ({"restart": []}, "restart", "object"),
         ({"user": "a b"}, "user", "user:group"),
@@ -158,8 +158,8 @@ def test_real_values_of_fields_that_nothing_serves_are_refused_by_name(name: str
         ({"ulimits": {"nofile": "many"}}, "ulimits.nofile", "whole number"),
         ({"ulimits": {"nofile": True}}, "ulimits.nofile", "whole number"),
         ({"ulimits": []}, "ulimits", "object"),
-        ({"devices": ["/etc/shadow"]}, "devices", "/dev/x"),
-        ({"devices": ["/dev/../etc/shadow"]}, "devices", "/dev/x"),
+        ({"devices": ["/etc/shadow"]}, "devices[0]", "/dev/x"),
+        ({"devices": ["/dev/../etc/shadow"]}, "devices[0]", "/dev/x"),
         ({"devices": ["/dev/a", "/dev/b:/dev/a"]}, "devices", "twice"),
         ({"stop_grace": 10**6}, "stop_grace", "3600"),
         ({"pull_policy": "often"}, "pull_policy", "one of"),
@@ -190,7 +190,7 @@ def test_a_mistake_is_named(changes: dict[str, Any], field: str, words: str) -> 
     with pytest.raises(InvalidInput) as refused:
         spec_of(**changes)
     assert refused.value.field == f"{HERE}.{field}"
-    assert words in str(refused.value) and str(refused.value).startswith(f"{HERE}.{field.partition('.')[0]}")
+    assert words in str(refused.value) and str(refused.value).startswith(f"{HERE}.{field}: ")
 
 
 @pytest.mark.parametrize("missing", ["microservice_name", "microservice_namespace", "virtualization", "code"])
