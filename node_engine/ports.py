@@ -1,11 +1,16 @@
 """What the engine's shell needs of the world, in the core's words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge_common.model.errors import HedgerowError
+from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
+from edge_common.model.node import Usage
+from node_engine.core.capacity import Machine
+from node_engine.core.logs import LogChunk
+from node_engine.core.record import Record
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskUsage
 
 
@@ -63,3 +68,45 @@ class Runtime(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class RecordStore(Protocol):
+    def load(self) -> list[Record]:
+        """What cannot be read any more is left out, and logged."""
+
+    def save(self, puts: Iterable[Record], removed: Iterable[InstanceId]) -> None:
+        """Durable, all at once, when it returns. Raises Unreachable."""
+
+
+class Pool(Protocol):
+    """Runs a few jobs at a time beside the mailbox. What a job returns comes back as an event; None is no event."""
+
+    def room(self) -> int:
+        """How many more jobs it takes now. Only the mailbox submits, so it does not shrink in between."""
+
+    def submit(self, job: Callable[[], object | None]) -> None:
+        """Raises Overloaded when there is no room. A job has a bound on its time and raises nothing."""
+
+
+class Probe(Protocol):
+    """What can be measured of this machine. `machine` and `usage` return at once."""
+
+    def machine(self) -> Machine: ...
+
+    def usage(self) -> Usage: ...
+
+    def address(self) -> str:
+        """That under which others reach this node, "" while it has none. May wait for a name server."""
+
+
+class Logs(Protocol):
+    """The output of instances, by instance."""
+
+    def read(self, instance_id: InstanceId, cursor: int = 0) -> LogChunk: ...
+
+    def tail(self, instance_id: InstanceId, lines: int) -> LogChunk: ...
+
+    def trim(self) -> None:
+        """Bring what has grown too large back to size."""
+
+    def remove(self, instance_id: InstanceId) -> None: ...

@@ -1,0 +1,75 @@
+"""What a node knows of one instance; kept on disk before anything is done for it."""
+
+from dataclasses import dataclass, replace
+
+from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.model.instance import Observation
+from edge_common.model.lifecycle import Health, Reason, State
+from edge_common.model.service import ServiceSpec
+from node_engine.core.task import TaskKey, TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`wall_s` is for people, `monotonic_s` for deadlines."""
+
+    wall_s: float
+    monotonic_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An instance keeps the spec it first came with: a newer one reaches a service as new instances.
+
+    `attempt` is the one that runs or is to be made next. `task_attempt` is the one of which something may exist in
+    the runtime, None when nothing can. `restarts` counts since the last long run, `failed_starts` since the last
+    start. The fields from `not_before_s` on are on the monotonic clock and end with the engine; None is "not known".
+    """
+
+    instance_id: InstanceId
+    service_id: ServiceId
+    instance_number: int
+    spec: ServiceSpec
+    spec_revision: int
+    attempt: int = 1
+    task_attempt: int | None = None
+    state: State = State.CREATING
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    exit_code: int | None = None
+    restarts: int = 0
+    failed_starts: int = 0
+    started_at_s: float = 0.0
+    changed_at_s: float = 0.0
+    not_before_s: float | None = None
+    running_since_s: float | None = None
+    retry_cleanup_s: float | None = None
+    failed_cleanups: int = 0
+
+    @property
+    def key(self) -> TaskKey:
+        return TaskKey(self.instance_id, self.attempt)
+
+    @property
+    def plan(self) -> TaskPlan:
+        return TaskPlan(self.key, self.spec, self.instance_number)
+
+
+def kept(record: Record) -> Record:
+    """The part that outlives the engine."""
+    return replace(record, not_before_s=None, running_since_s=None, retry_cleanup_s=None, failed_cleanups=0)
+
+
+def observation_of(record: Record) -> Observation:
+    return Observation(
+        record.instance_id,
+        record.service_id,
+        record.instance_number,
+        record.state,
+        attempt=record.attempt,
+        reason=record.reason,
+        detail=record.detail,
+        health=Health.HEALTHY if record.state is State.RUNNING else Health.UNKNOWN,
+        exit_code=record.exit_code,
+        changed_at_s=record.changed_at_s,
+    )

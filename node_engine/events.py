@@ -1,0 +1,57 @@
+"""What happens to a node beside its link."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from node_engine.core.operations import Failure, Operation
+from node_engine.core.task import Task, TaskKey
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChanged:
+    """The runtime saw a task change; None is "look yourself"."""
+
+    runtime: str
+    task: Task | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A look at all tasks of a runtime, begun at `mark`. `tasks` is None when it did not answer; `detail` says why."""
+
+    runtime: str
+    mark: int
+    tasks: Sequence[Task] | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationDone:
+    operation: Operation
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far the making of a task is."""
+
+    key: TaskKey
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFound:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsTrimmed:
+    """A round through the logs ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A parent's question was answered, well or not."""
+
+
+NodeEvent = TaskChanged | Observed | OperationDone | Progressed | AddressFound | LogsTrimmed | QuestionAnswered

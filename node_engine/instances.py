@@ -1,0 +1,351 @@
+"""The instances of this node: what is wanted meets what is there, and the difference becomes operations."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.model.instance import Observation
+from edge_common.model.lifecycle import State
+from edge_common.plumbing.clock import Clock
+from edge_common.wire.messages import AssignedInstance, DesiredService
+from node_engine.core.operations import Operation, Outcome, StartTask
+from node_engine.core.ports_in_use import hindrance
+from node_engine.core.reconcile import Situation, Step, advance, done, failed
+from node_engine.core.record import Moment, Record, kept, observation_of
+from node_engine.core.seen import Seen
+from node_engine.core.strays import removal
+from node_engine.core.task import Task, TaskKey, TaskState
+from node_engine.events import Observed, OperationDone, Progressed, TaskChanged
+from node_engine.observer import Observer
+from node_engine.operator import perform
+from node_engine.ports import Pool, RecordStore, Runtime
+
+logger = logging.getLogger(__name__)
+
+MAX_STARTS = 6
+"""At once. A pull may take minutes; what is left of the pool is for stops."""
+PROGRESS_GAP_S = 1.0
+Post = Callable[[object], object]
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one settling decides, before any of it takes effect."""
+
+    moment: Moment
+    records: dict[InstanceId, Record] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    wakes: dict[InstanceId, float] = field(default_factory=dict)
+    waiting: dict[InstanceId, None] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> int:
+        return sum(isinstance(operation, StartTask) for operation in self.operations)
+
+
+class Instances:
+    """All calls come from the mailbox's thread; `post` is called from those of the pool and the runtimes too."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        runtimes: Mapping[str, Runtime],
+        pool: Pool,
+        observer: Observer,
+        seen: Seen,
+        clock: Clock,
+        post: Post,
+        max_starts: int = MAX_STARTS,
+    ) -> None:
+        self._store = store
+        self._runtimes = runtimes
+        self._pool = pool
+        self._observer = observer
+        self._seen = seen
+        self._clock = clock
+        self._post = post
+        self._max_starts = max_starts
+        self._records = {record.instance_id: record for record in store.load()}
+        self._told: dict[InstanceId, Observation] = {}
+        self._untold: dict[InstanceId, None] = {}
+        self._unsaved: set[InstanceId] = set()
+        self._wanted: dict[InstanceId, tuple[DesiredService, AssignedInstance]] = {}
+        self._by_service: dict[ServiceId, tuple[InstanceId, ...]] = {}
+        self._busy: dict[InstanceId, Operation] = {}
+        self._dirty: dict[InstanceId, None] = dict.fromkeys(sorted(self._records))
+        self._wakes: dict[InstanceId, float] = {}
+        self._is_synced = False
+
+    @property
+    def records(self) -> Mapping[InstanceId, Record]:
+        return self._records
+
+    def watch(self) -> None:
+        """From now on the runtimes tell of exits by themselves."""
+        for runtime in self._runtimes.values():
+            self._watch(runtime)
+
+    def want(
+        self, service_ids: Iterable[ServiceId], desired: Mapping[ServiceId, DesiredService], *, is_synced: bool
+    ) -> None:
+        """What is wanted of these services now.
+
+        Until `is_synced`, that is, until a parent has ever said all it wants, nothing that runs is stopped.
+        """
+        for service_id in sorted(service_ids):
+            before = self._by_service.pop(service_id, ())
+            for instance_id in before:
+                self._wanted.pop(instance_id, None)
+            document = desired.get(service_id)
+            assigned = document.instances if document else ()
+            self._by_service[service_id] = tuple(each.instance_id for each in assigned)
+            if document is None:
+                del self._by_service[service_id]
+            else:
+                self._wanted |= {each.instance_id: (document, each) for each in assigned}
+            self._mark([*before, *(each.instance_id for each in assigned)])
+        if is_synced and not self._is_synced:
+            self._is_synced = True
+            self._mark_all()
+
+    def handle(self, event: TaskChanged | Observed | OperationDone | Progressed) -> None:
+        match event:
+            case OperationDone(operation=operation):
+                del self._busy[operation.key.instance_id]
+                self._operation_done(event)
+                self._mark([operation.key.instance_id])
+            case TaskChanged(runtime=runtime, task=None):
+                self._observer.request(runtime)
+            case TaskChanged(runtime=runtime, task=Task() as task):
+                self._task_changed(runtime, task)
+            case Observed():
+                is_first = not self._seen.has_observed(event.runtime)
+                self._mark(sorted(self._observer.take(event, self._busy)))
+                if is_first:
+                    self._mark_all()
+            case Progressed(key=key, text=text):
+                self._progressed(key, text)
+
+    def settle(self) -> list[Observation]:
+        """Decide, make it durable, then begin the operations. Returns what changed, in the parent's words.
+
+        What finds no room is decided again when the next operation has ended.
+        """
+        self._observer.settle()
+        decided = _Round(Moment(self._clock.now_s(), self._clock.monotonic_s()))
+        for instance_id in sorted(self._dirty, key=self._is_wanted):
+            self._decide(instance_id, decided)
+        self._save(decided)
+        for instance_id in self._dirty:
+            self._wakes.pop(instance_id, None)
+        self._wakes |= decided.wakes
+        self._dirty = decided.waiting
+        self._records |= decided.records
+        self._untold |= dict.fromkeys(decided.records)
+        for operation in decided.operations:
+            self._begin(operation)
+        return self._news()
+
+    def wake(self) -> float | None:
+        """Look again at those whose time has come; returns the seconds until the next one's."""
+        now_s = self._clock.monotonic_s()
+        self._mark([each for each, due_s in self._wakes.items() if due_s <= now_s])
+        return min((due_s - now_s for due_s in self._wakes.values() if due_s > now_s), default=None)
+
+    def all_observations(self) -> list[Observation]:
+        return [observation_of(record) for record in self._records.values()]
+
+    def forget_gone(self) -> list[InstanceId]:
+        """Drop what the parent has been told the last of; returns those."""
+        gone = [
+            each
+            for each, record in self._records.items()
+            if record.state is State.UNDEPLOYED and not self._is_wanted(each) and each not in self._busy
+        ]
+        if gone:
+            self._store.save((), gone)
+        for instance_id in gone:
+            del self._records[instance_id]
+            self._told.pop(instance_id, None)
+            self._dirty.pop(instance_id, None)
+            self._unsaved.discard(instance_id)
+            self._untold.pop(instance_id, None)
+        return gone
+
+    def _watch(self, runtime: Runtime) -> None:
+        def on_change(task: Task | None) -> None:
+            self._post(TaskChanged(runtime.name, task))
+
+        runtime.watch(on_change)
+
+    def _mark(self, instance_ids: Iterable[InstanceId]) -> None:
+        self._dirty |= dict.fromkeys(instance_ids)
+
+    def _mark_all(self) -> None:
+        self._mark(sorted({*self._records, *self._wanted, *self._seen.instances()}))
+
+    def _is_wanted(self, instance_id: InstanceId) -> bool:
+        return instance_id in self._wanted or not self._is_synced
+
+    def _operation_done(self, event: OperationDone) -> None:
+        operation, failure = event.operation, event.failure
+        instance_id = operation.key.instance_id
+        self._seen.touch(instance_id)
+        if failure is None and isinstance(operation, StartTask):
+            self._seen.note(operation.runtime, Task(operation.key, TaskState.RUNNING))
+        elif failure is None:
+            self._seen.gone(operation.key)
+        elif failure.outcome is Outcome.UNKNOWN:
+            self._seen.doubt(instance_id, operation.runtime)
+            self._observer.request(operation.runtime)
+        record = self._records.get(instance_id)
+        if record is None:
+            return
+        moment = Moment(self._clock.now_s(), self._clock.monotonic_s())
+        if failure is None:
+            after = done(record, operation, is_wanted=self._is_wanted(instance_id), moment=moment)
+            logger.info("event=operation_done operation=%s task=%s", type(operation).__name__, operation.key)
+        else:
+            after = failed(record, operation, failure, moment)
+        self._records[instance_id] = after
+        self._unsaved.add(instance_id)
+        self._untold[instance_id] = None
+
+    def _task_changed(self, runtime: str, task: Task) -> None:
+        """Of a task that was taken away meanwhile this is old news."""
+        instance_id, attempt = task.key.instance_id, task.key.attempt
+        record = self._records.get(instance_id)
+        is_ours = record is not None and record.task_attempt == attempt
+        if is_ours or attempt in self._seen.tasks_of(instance_id):
+            self._seen.note(runtime, task)
+            self._mark([instance_id])
+
+    def _progressed(self, key: TaskKey, text: str) -> None:
+        record = self._records.get(key.instance_id)
+        if (
+            record is not None
+            and record.key == key
+            and record.state is State.CREATING
+            and key.instance_id in self._busy
+        ):
+            self._records[key.instance_id] = replace(record, detail=text)
+            self._untold[key.instance_id] = None
+
+    def _decide(self, instance_id: InstanceId, decided: _Round) -> None:
+        record = self._records.get(instance_id) or self._new_record(instance_id, decided.moment)
+        if record is None:
+            self._decide_stray(instance_id, decided)
+            return
+        situation = self._situation(record, decided)
+        step = advance(record, situation)
+        after = self._admit(step, decided)
+        if situation.hindrance:
+            decided.waiting[instance_id] = None
+        if step.wake_s is not None:
+            decided.wakes[instance_id] = step.wake_s
+        if after != self._records.get(instance_id):
+            decided.records[instance_id] = after
+
+    def _admit(self, step: Step, decided: _Round) -> Record:
+        """The record with the step's operation when there is room for it, else without."""
+        if step.operation is None:
+            return step.record
+        if not self._fits(step.operation, decided):
+            decided.waiting[step.record.instance_id] = None
+            return step.record
+        decided.operations.append(step.operation)
+        return step.begun
+
+    def _decide_stray(self, instance_id: InstanceId, decided: _Round) -> None:
+        if not self._is_synced or instance_id in self._busy:
+            return
+        operation = removal(self._seen.tasks_of(instance_id), self._seen.runtime_of(instance_id))
+        if operation is None:
+            return
+        if self._fits(operation, decided):
+            logger.info("event=stray_found task=%s", operation.key)
+            decided.operations.append(operation)
+        else:
+            decided.waiting[instance_id] = None
+
+    def _new_record(self, instance_id: InstanceId, moment: Moment) -> Record | None:
+        wanted = self._wanted.get(instance_id)
+        if wanted is None:
+            return None
+        document, assigned = wanted
+        return Record(
+            instance_id,
+            document.service_id,
+            assigned.instance_number,
+            document.spec,
+            document.spec_revision,
+            changed_at_s=moment.wall_s,
+        )
+
+    def _situation(self, record: Record, decided: _Round) -> Situation:
+        instance_id, runtime = record.instance_id, record.spec.runtime
+        is_wanted = self._is_wanted(instance_id)
+        may_start = is_wanted and record.state is State.CREATING and record.spec.ports
+        return Situation(
+            is_wanted=is_wanted,
+            tasks=self._seen.tasks_of(instance_id),
+            is_observed=runtime not in self._runtimes or self._seen.is_sure(instance_id, runtime),
+            moment=decided.moment,
+            is_busy=instance_id in self._busy,
+            hindrance=hindrance(record, self._leaving(decided)) if may_start else "",
+        )
+
+    def _leaving(self, decided: _Round) -> Iterable[Record]:
+        for instance_id, known in self._records.items():
+            record = decided.records.get(instance_id, known)
+            has_task = record.task_attempt is not None or instance_id in self._busy
+            if has_task and not self._is_wanted(instance_id):
+                yield record
+
+    def _fits(self, operation: Operation, decided: _Round) -> bool:
+        if len(decided.operations) >= self._pool.room():
+            return False
+        if not isinstance(operation, StartTask):
+            return True
+        under_way = sum(isinstance(each, StartTask) for each in self._busy.values())
+        return under_way + decided.starts < self._max_starts
+
+    def _save(self, decided: _Round) -> None:
+        puts = [self._records[each] for each in sorted(self._unsaved - decided.records.keys())]
+        for instance_id, record in decided.records.items():
+            known = self._records.get(instance_id)
+            if instance_id in self._unsaved or known is None or kept(record) != kept(known):
+                puts.append(record)
+        if puts:
+            self._store.save(puts, ())
+        self._unsaved.clear()
+
+    def _begin(self, operation: Operation) -> None:
+        logger.info("event=operation_begun operation=%s task=%s", type(operation).__name__, operation.key)
+        self._busy[operation.key.instance_id] = operation
+        self._seen.touch(operation.key.instance_id)
+        runtimes, report = self._runtimes, self._progress_of(operation.key)
+        self._pool.submit(lambda: perform(runtimes, operation, report))
+
+    def _progress_of(self, key: TaskKey) -> Callable[[str], None]:
+        said_at_s = float("-inf")
+
+        def report(text: str) -> None:
+            nonlocal said_at_s
+            now_s = self._clock.monotonic_s()
+            if now_s - said_at_s >= PROGRESS_GAP_S:
+                said_at_s = now_s
+                self._post(Progressed(key, text))
+
+        return report
+
+    def _news(self) -> list[Observation]:
+        untold, self._untold = self._untold, {}
+        news = []
+        for instance_id in untold:
+            said = observation_of(self._records[instance_id])
+            if self._told.get(instance_id) != said:
+                self._told[instance_id] = said
+                news.append(said)
+        return news
