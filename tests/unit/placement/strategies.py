@@ -62,7 +62,7 @@ def node_pools(draw: st.DrawFn) -> tuple[PoolRow, ...]:
 def cluster_pool(draw: st.DrawFn) -> PoolRow:
     free, used = draw(resources(40)), draw(resources(10))
     node_count = draw(st.integers(0, 3))
-    shapes = draw(st.lists(resources(12), max_size=3))
+    shapes = draw(st.lists(resources(12) | st.just(free), max_size=3))
     largest = tuple(
         Resources(
             min(shape.cpu_millis, free.cpu_millis),
@@ -71,7 +71,7 @@ def cluster_pool(draw: st.DrawFn) -> PoolRow:
         )
         for shape in shapes
     )
-    return PoolRow(draw(kinds), free + used, free, node_count, (free,) if node_count == 1 else largest)
+    return PoolRow(draw(kinds), free + used, free, node_count, largest)
 
 
 cluster_pools = st.lists(cluster_pool(), max_size=3).map(tuple)

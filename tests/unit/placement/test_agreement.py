@@ -176,6 +176,7 @@ def test_an_explanation_says_what_place_then_does(tier: Tier, tables: Tables, da
         assert all(verdict.fits == all(passed for _, passed in verdict.passes) for verdict in explanation.verdicts)
         if isinstance(answer, Placement):
             assert (explanation.chosen_id, len(fitting)) == (answer.candidate_id, answer.fitting_count)
+            assert max(verdict.score for verdict in fitting if verdict.score is not None) == answer.score
         else:
             assert (explanation.chosen_id, fitting) == ("", [])
 

@@ -105,7 +105,7 @@ def test_what_a_summary_already_counts_is_free_only_when_the_next_one_says_so() 
 
 def test_a_pool_of_one_node_shrinks_and_a_bigger_one_keeps_its_largest_shape() -> None:
     half = replace(ASKED, resources=Resources(2400, 0, 0))
-    alone = Summary(pools=(pool("amd64", 1, CAPACITY, CAPACITY),))
+    alone = Summary(pools=(pool("amd64", 1, Resources(8000, 8192, 20000), CAPACITY),))
     many = Summary(pools=(pool("amd64", 2, Resources(8000, 8192, 20000), CAPACITY),))
     for summary, fits in ((alone, 1), (many, 3)):
         table = Candidates.build([cluster_candidate(EAST, summary)], Tier.CLUSTER)
@@ -142,6 +142,16 @@ def test_readiness_and_cordons_change_without_a_new_row() -> None:
     assert reasons(table) == Reason.NONE
 
 
+def test_a_node_that_joins_later_is_counted_apart() -> None:
+    table = Candidates.build([node_candidate(BIRCH)])
+    place([ASKED, ASKED], table)
+    table.upsert(node_candidate(ALDER))
+    (answer,) = place([ASKED], table)
+    assert isinstance(answer, Placement)
+    assert (answer.candidate_id, answer.values[0]) == ("n-1", ("same_service", 0.0))
+    assert [table.group_count(candidate_id, "web") for candidate_id in table.ids] == [1, 2]
+
+
 def test_a_name_follows_its_node() -> None:
     table = Candidates.build([node_candidate(ALDER), node_candidate(BIRCH)])
     table.upsert(node_candidate(replace(ALDER, name="birch")))
@@ -156,6 +166,8 @@ def test_kinds_that_no_node_has_any_more_are_forgotten() -> None:
     table = Candidates.build([node_candidate(ALDER), node_candidate(BIRCH)])
     for number in range(1000):
         table.upsert(node_candidate(replace(ALDER, runtimes=(f"runtime-{number}",))))
+        if number == 30:
+            table.upsert(node_candidate(replace(BIRCH, runtimes=("docker", "unikernel"))))
     assert len(table.kinds) < 100
     answers = place([replace(ASKED, runtime="runtime-999"), ASKED], table)
     assert [answer.candidate_id for answer in answers if isinstance(answer, Placement)] == ["n-1", "n-2"]
