@@ -163,7 +163,9 @@ class TestRefusals:
         pull(rig, name)
 
     def test_a_layer_that_ends_too_early_goes_on_from_there(self, rig: Rig, registry: Registry) -> None:
-        image = build_image([busybox_files(), {"big": File(bytes(range(256)) * 20_000)}, {"last": File(b"1")}], {"Cmd": ["true"]})
+        image = build_image(
+            [busybox_files(), {"big": File(bytes(range(256)) * 20_000)}, {"last": File(b"1")}], {"Cmd": ["true"]}
+        )
         name = registry.push(image, "a/cut", "1")
         path = registry.blob_file(image.layer_digests[2])
         good = path.read_bytes()

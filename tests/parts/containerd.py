@@ -1,6 +1,7 @@
 """A containerd of a test's own: started in a directory of its own, ended with all that runs in it."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -119,7 +120,8 @@ class Containerd:
 
 @contextmanager
 def private_containerd() -> Iterator[Containerd]:
-    directory = Path(tempfile.mkdtemp(prefix="hedgerow-containerd-"))
+    directory = Path(tempfile.gettempdir()) / f"hedgerow-containerd-{secrets.token_hex(4)}"
+    directory.mkdir(mode=0o700)
     containerd = Containerd(directory, directory / "containerd.sock")
     text = _CONFIG.format(directory=directory, address=containerd.address)
     (directory / "config.toml").write_text(text)

@@ -21,7 +21,7 @@ from node_engine.adapters.runtimes.containerd.importer import Archive
 from node_engine.adapters.runtimes.containerd.naming import container_id, key_of, labels
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
 from node_engine.adapters.runtimes.containerd.registry import RegistryClient, RegistrySettings
-from node_engine.adapters.runtimes.containerd.tasks import Tasks
+from node_engine.adapters.runtimes.containerd.tasks import Tasks, start_failure
 from node_engine.core.container_spec import DEFAULT_PIDS_LIMIT, NodeFacts, OciSpec, build
 from node_engine.core.image_reference import parse
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState, TaskUsage
@@ -97,6 +97,8 @@ class ContainerdRuntime:
                 image = self._images.ensure(plan.spec.image, plan.spec.pull_policy, on_progress)
                 try:
                     self._make(plan, image)
+                except c.Refused as error:
+                    raise start_failure(container_id(plan.key), error) from error
                 except NotFound as error:
                     self._images.forget()
                     if is_last:
@@ -111,11 +113,12 @@ class ContainerdRuntime:
         self._tasks.start(container_id(key))
 
     def stop(self, key: TaskKey, grace_s: float) -> None:
-        self._tasks.end(container_id(key), grace_s)
-        self.remove(key)
+        name = container_id(key)
+        self._tasks.end(name, grace_s)
+        self._tasks.clear(name)
 
     def remove(self, key: TaskKey) -> None:
-        self._tasks.remove(container_id(key))
+        self.stop(key, 0)
 
     def observe(self) -> list[Task]:
         """A container without a process, as a reboot or a crash leaves it, has EXITED with code UNKNOWN_EXIT."""

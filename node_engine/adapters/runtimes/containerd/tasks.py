@@ -57,10 +57,7 @@ class Tasks:
         output = f"file://{log}"
         request = pb.CreateTaskRequest(container_id=name, rootfs=mounts, stdout=output, stderr=output)
         with suppress(Conflict):
-            try:
-                self._client.call(c.CREATE_TASK, request)
-            except c.Refused as error:
-                raise start_failure(name, error) from error
+            self._client.call(c.CREATE_TASK, request)
 
     def start(self, name: str) -> None:
         try:
@@ -110,14 +107,13 @@ class Tasks:
                 if "already finished" not in str(error):
                     raise
 
-    def remove(self, name: str) -> None:
-        """Whatever there is of it: task, record, snapshot."""
+    def clear(self, name: str) -> None:
+        """Whatever there is of one that has ended, or never began: task, record, snapshot.
+
+        One that was made and never started has to be killed first: deleting it as it is takes runc two seconds.
+        """
         with suppress(NotFound):
-            try:
-                self._client.call(c.DELETE_TASK, pb.ProcessId(container_id=name))
-            except c.Refused:
-                self.end(name, 0)
-                self._client.call(c.DELETE_TASK, pb.ProcessId(container_id=name))
+            self._client.call(c.DELETE_TASK, pb.ProcessId(container_id=name))
         with suppress(NotFound):
             self._client.call(c.DELETE_CONTAINER, pb.ContainerId(id=name))
         remove_snapshot(self._client, name)
