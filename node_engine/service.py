@@ -21,7 +21,7 @@ from node_engine.events import (
     QuestionAnswered,
     TaskChanged,
 )
-from node_engine.instances import Instances, Post
+from node_engine.instances import MAX_STARTS, Instances, Post
 from node_engine.observer import Observer
 from node_engine.ports import Logs, Pool, Probe, RecordStore, Runtime
 from node_engine.questions import Questions
@@ -51,13 +51,16 @@ class NodeParts:
     logs: Logs
     clock: Clock
     post: Post
+    max_starts: int = MAX_STARTS
     report_interval_s: float = REPORT_INTERVAL_S
 
 
 def node_service(parts: NodeParts) -> "NodeService":
     seen = Seen()
     observer = Observer(parts.runtimes, seen, parts.chores, parts.clock)
-    instances = Instances(parts.records, parts.runtimes, parts.pool, observer, seen, parts.clock, parts.post)
+    instances = Instances(
+        parts.records, parts.runtimes, parts.pool, observer, seen, parts.clock, parts.post, parts.max_starts
+    )
     questions = Questions(instances.records, parts.runtimes, parts.logs, parts.chores)
     reporter = NodeReporter(parts.profile, instances, observer, questions, parts.probe, parts.clock)
     link = ChildLink(

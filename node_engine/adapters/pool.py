@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from edge_common.model.errors import Overloaded
@@ -39,13 +40,14 @@ class ThreadPool:
             if len(self._threads) < min(self._most_threads, self._held):
                 self._add_thread()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Begins nothing new and waits a little for what runs; that is the runtime's to end or to go on with."""
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Begins nothing new and waits a little for what runs: every job may be broken off and repeated."""
         self._stopping.set()
         for _ in self._threads:
             self._jobs.put(None)
+        deadline_s = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)

@@ -12,6 +12,7 @@ from node_engine.core.record import Moment, Record
 from node_engine.core.restart import (
     after_exit,
     after_loss,
+    another_attempt,
     cleanup_failed,
     forgives_at_s,
     running,
@@ -120,17 +121,19 @@ def _adopted(record: Record, situation: Situation) -> Record:
 
 
 def _as_seen(record: Record, situation: Situation) -> Record:
+    moment = situation.moment
     task = situation.tasks.get(record.task_attempt) if record.task_attempt is not None else None
-    has_run = task is not None and task.state is not TaskState.CREATED
-    if record.state is State.CREATING and record.task_attempt == record.attempt and has_run:
-        record = running(record, situation.moment)
-    if record.state is not State.RUNNING:
-        return record
-    if task is None or not has_run:
-        return after_loss(record, situation.moment)
+    if record.state is State.CREATING:
+        if task is None or task.state is TaskState.CREATED or record.task_attempt != record.attempt:
+            return record
+        if task.ended_unseen:
+            return another_attempt(record, moment)
+        record = running(record, moment)
+    if task is None or task.state is TaskState.CREATED or task.ended_unseen:
+        return after_loss(record, moment)
     if task.state is TaskState.EXITED:
-        return after_exit(record, task, situation.moment)
-    return still_running(record, situation.moment)
+        return after_exit(record, task, moment)
+    return still_running(record, moment)
 
 
 def _start(record: Record, situation: Situation) -> Step:

@@ -73,7 +73,7 @@ def after_loss(record: Record, moment: Moment) -> Record:
     if record.running_since_s is not None and not _ran_long(record, moment):
         return _restarted(record, "vanished", moment)
     return replace(
-        _again(record, moment),
+        another_attempt(record, moment),
         reason=Reason.NONE,
         detail="was gone when the node looked for it, as after a reboot; starting again",
         not_before_s=moment.monotonic_s,
@@ -86,7 +86,7 @@ def start_failed(record: Record, failure: Failure, moment: Moment) -> Record:
         return _ended(record, State.FAILED, failure.reason, failure.detail, moment)
     record = replace(record, failed_starts=record.failed_starts + 1)
     if failure.outcome is Outcome.TEMPORARY:
-        record = _again(record, moment)
+        record = another_attempt(record, moment)
     wait_s = waiting_s(record)
     return replace(
         record,
@@ -94,6 +94,16 @@ def start_failed(record: Record, failure: Failure, moment: Moment) -> Record:
         detail=f"{failure.detail.rstrip('.')}; trying again in {_spell(wait_s)}",
         not_before_s=moment.monotonic_s + wait_s,
         changed_at_s=moment.wall_s,
+    )
+
+
+def another_attempt(record: Record, moment: Moment) -> Record:
+    return replace(
+        record,
+        attempt=record.attempt + 1,
+        state=State.CREATING,
+        changed_at_s=moment.wall_s,
+        running_since_s=None,
     )
 
 
@@ -118,22 +128,12 @@ def cleanup_failed(record: Record, failure: Failure, moment: Moment) -> Record:
 
 
 def _restarted(record: Record, said: str, moment: Moment) -> Record:
-    record = replace(_again(record, moment), restarts=record.restarts + 1, reason=Reason.BACKING_OFF)
+    record = replace(another_attempt(record, moment), restarts=record.restarts + 1, reason=Reason.BACKING_OFF)
     wait_s = waiting_s(record)
     return replace(
         record,
         detail=f"{said}; starting again in {_spell(wait_s)} (restart {record.restarts})",
         not_before_s=moment.monotonic_s + wait_s,
-    )
-
-
-def _again(record: Record, moment: Moment) -> Record:
-    return replace(
-        record,
-        attempt=record.attempt + 1,
-        state=State.CREATING,
-        changed_at_s=moment.wall_s,
-        running_since_s=None,
     )
 
 

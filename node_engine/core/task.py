@@ -34,13 +34,17 @@ class TaskState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a runtime sees. `exit_code` is None until it has EXITED."""
+    """What a runtime sees. `exit_code` is None until it has EXITED, and when nobody saw how, as after a reboot."""
 
     key: TaskKey
     state: TaskState
     pid: int = 0
     exit_code: int | None = None
     is_out_of_memory: bool = False
+
+    @property
+    def ended_unseen(self) -> bool:
+        return self.state is TaskState.EXITED and self.exit_code is None
 
 
 @dataclass(frozen=True, slots=True)

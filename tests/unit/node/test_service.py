@@ -1,20 +1,16 @@
 """A whole node on a memory link: what its parent hears and what its runtime does."""
 
-from dataclasses import replace
-
 import pytest
 
 from edge_common.link.memory_broker import MemoryBroker
-from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.lifecycle import Reason, State
-from edge_common.model.network import PortMapping
-from edge_common.model.service import RestartMode, RestartPolicy, ServiceSpec
+from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import FakeClock
-from node_engine.core.task import TaskKey, TaskState
-from node_engine.ports import TaskFailure
-from tests.fakes.node import FakeNode, ManualPool
+from node_engine.core.task import TaskKey
+from tests.fakes.node import FakeNode
 from tests.fakes.parent import FakeParent
+from tests.fakes.runtime import FakeRuntime
 
 NODE = ChildId("node-1")
 A = InstanceId("a")
@@ -31,7 +27,7 @@ class World:
         self.settle()
 
     @property
-    def runtime(self):  # type: ignore[no-untyped-def]
+    def runtime(self) -> FakeRuntime:
         return self.node.runtime
 
     def settle(self) -> None:

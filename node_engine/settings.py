@@ -1,0 +1,54 @@
+"""Every knob of a node, from HEDGEROW_NODE_*."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_common.model.errors import InvalidInput
+
+PREFIX = "HEDGEROW_NODE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`name` "" is the host's name, `address` "" the one from which the parent is reached. `labels` are key=value.
+
+    `log_dir` None is a directory in `data_dir`. `reserved_memory_mb` is kept from instances; None is a tenth of the
+    machine's, at most 512. `operations` is how many containers are made or stopped at once.
+    """
+
+    data_dir: Path = Path("/var/lib/hedgerow/node")
+    log_dir: Path | None = None
+    containerd_address: str = "/run/containerd/containerd.sock"
+    containerd_namespace: str = "hedgerow"
+    cgroup_parent: str = "/hedgerow"
+    parent_url: str = "http://127.0.0.1:10100"
+    join_token_file: Path | None = None
+    name: str = ""
+    address: str = ""
+    labels: tuple[str, ...] = ()
+    plain_http_registries: tuple[str, ...] = ()
+    registry_auth_file: Path | None = None
+    reserved_memory_mb: int | None = None
+    operations: int = 8
+    report_interval_s: float = 10.0
+    log_level: str = "INFO"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.data_dir / "identity.json"
+
+    @property
+    def documents_url(self) -> str:
+        return f"sqlite://{self.data_dir.absolute() / 'node.db'}"
+
+    @property
+    def instance_log_dir(self) -> Path:
+        return self.log_dir or self.data_dir / "logs"
+
+    def label_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Raises InvalidInput for a label that is not key=value."""
+        pairs = [label.partition("=") for label in self.labels]
+        for key, equals, _ in pairs:
+            if not (key and equals):
+                raise InvalidInput(f"The label {key!r} is not key=value.", f"{PREFIX}LABELS")
+        return tuple(sorted((key, value) for key, _, value in pairs))
