@@ -15,7 +15,7 @@ from edge_common.link.events import Connected, Disconnected, LinkEvent, MessageA
 from edge_common.link.rejects import Rejects
 from edge_common.link.transport import Transport, Will
 from edge_common.model.cluster import ClusterInfo, Summary
-from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded
+from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation, fold
 from edge_common.model.node import NodeInfo, Usage
@@ -116,12 +116,16 @@ class ChildLink:
                 self._receive(topic, payload)
 
     def take_changes(self) -> frozenset[ServiceId]:
-        """Make what arrived durable and say which services it concerns. What is not durable is not acknowledged."""
+        """Make what arrived durable and say which services it concerns. What is not durable is not acknowledged.
+
+        One that held nothing before then says everything: only now does its silence about an instance mean anything.
+        """
         changed = frozenset(self._unsaved_puts) | self._unsaved_removed
         if changed or self._acked_revision != self._desired.revision:
             self._store.save(self._desired.revision, self._unsaved_puts.values(), self._unsaved_removed)
             self._unsaved_puts.clear()
             self._unsaved_removed.clear()
+            self._wants_full |= self._acked_revision == 0
             self._acked_revision = self._desired.revision
             self._wants_report = True
         return changed
@@ -129,6 +133,10 @@ class ChildLink:
     def observe(self, observation: Observation) -> None:
         """Say this in the next report. Of several for one instance only the greatest is sent."""
         self._changes[observation.instance_id] = fold(self._changes.get(observation.instance_id), observation)
+
+    def say_all(self) -> None:
+        """Say everything in the next report: something may have been missed."""
+        self._wants_full = True
 
     def touch(self) -> None:
         """The description changed: send it with the next flush."""
@@ -173,8 +181,8 @@ class ChildLink:
     def _say(self, topic: str, message: object, *, retain: bool = False) -> bool:
         try:
             self._transport.publish(topic, encode(message), is_retained=retain)
-        except Overloaded:
-            logger.warning("event=publish_refused topic=%s reason=queue_full", topic)
+        except (Overloaded, TooLarge) as error:
+            logger.warning("event=publish_refused topic=%s reason=%r", topic, str(error))
             return False
         return True
 

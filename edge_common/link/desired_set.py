@@ -44,7 +44,7 @@ class DesiredSet:
 
     def offer_document(self, document: DesiredService) -> DesiredChange:
         known = self._documents.get(document.service_id)
-        if document.revision <= (known.revision if known else self.revision):
+        if document.revision <= (known.revision if known else self.revision) or self._is_outdated(document):
             return NO_CHANGE
         self._documents[document.service_id] = document
         completed = self._complete()
@@ -71,6 +71,13 @@ class DesiredSet:
         self.revision = manifest.revision
         self._awaited = None
         return DesiredChange(None, removed, manifest.revision)
+
+    def _is_outdated(self, document: DesiredService) -> bool:
+        """Whether the manifest that is awaited dropped it or lists a newer one: starting it would be for nothing."""
+        manifest = self._awaited
+        if manifest is None or document.revision > manifest.revision:
+            return False
+        return manifest.services.get(document.service_id, 0) != document.revision
 
     def _holds(self, service_id: ServiceId, revision: int) -> bool:
         document = self._documents.get(service_id)

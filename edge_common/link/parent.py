@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 from edge_common.link.child import RESYNC
 from edge_common.link.events import Connected, Disconnected, LinkEvent, MessageArrived
-from edge_common.link.link_store import LinkStore
+from edge_common.link.link_store import LinkChange, LinkStore
 from edge_common.link.liveness import DEFAULT_LEASE_S, Liveness
 from edge_common.link.publisher import ChildDocuments, DesiredContent, Outgoing, topics_of
 from edge_common.link.questions import Answered, Questions
 from edge_common.link.rejects import Rejects
 from edge_common.link.transport import Transport
-from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, Unreachable
+from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge, Unreachable
 from edge_common.model.ids import ChildId, ServiceId
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.plumbing.clock import Clock
@@ -47,12 +47,15 @@ class Owner(Protocol):
 
 @dataclass(slots=True)
 class _Child:
+    """`awaited_revision` is the one whose acknowledgement is timed."""
+
     documents: ChildDocuments
     liveness: Liveness
     is_synced: bool = False
     boot_id: str = ""
     sequence: int = 0
     acked_revision: int = 0
+    awaited_revision: int = 0
     readiness: Readiness = Readiness.SUSPECT
     repeat_after_s: float = REPEAT_AFTER_S
     repeat_at_s: float = field(default=float("inf"))
@@ -75,6 +78,8 @@ class ParentLinks:
         self._lease_s = lease_s
         self._children: dict[ChildId, _Child] = {}
         self._dirty: set[ChildId] = set()
+        self._unready: dict[ChildId, None] = {}
+        self._unsaved: list[tuple[LinkChange, list[Outgoing]]] = []
         self._is_connected = False
         self._questions = Questions(new_id)
         self.rejects = Rejects("parent")
@@ -92,9 +97,8 @@ class ParentLinks:
     def unready(self) -> dict[ChildId, ChildHealth]:
         """How those do that are not READY."""
         return {
-            child_id: ChildHealth(child.readiness, self.unheard_s(child_id))
-            for child_id, child in self._children.items()
-            if child.readiness is not Readiness.READY
+            child_id: ChildHealth(self._children[child_id].readiness, self.unheard_s(child_id))
+            for child_id in self._unready
         }
 
     def add_children(self, child_ids: Iterable[ChildId]) -> None:
@@ -105,11 +109,14 @@ class ParentLinks:
             liveness = Liveness(self._lease_s, None)
             liveness.must_prove(self._clock.monotonic_s())
             self._children[child_id] = _Child(ChildDocuments(child_id, revision, published), liveness)
-        self._transport.subscribe(topics_of(new))
+            self._unready[child_id] = None
+        if new:
+            self._transport.subscribe(topics_of(new))
 
     def forget_child(self, child_id: ChildId) -> None:
         if self._children.pop(child_id, None) is not None:
             self._dirty.discard(child_id)
+            self._unready.pop(child_id, None)
             self._transport.unsubscribe(topics_of([child_id]))
             self._store.forget(child_id)
 
@@ -160,7 +167,7 @@ class ParentLinks:
             on_answer(Unreachable(f"{child_id} is not connected now, so it cannot be asked for {kind}. Try later."))
             return
         try:
-            request = self._questions.ask(kind, body, self._clock.monotonic_s() + timeout_s, on_answer)
+            request = self._questions.ask(child_id, kind, body, self._clock.monotonic_s() + timeout_s, on_answer)
         except Overloaded as error:
             on_answer(error)
             return
@@ -182,14 +189,18 @@ class ParentLinks:
 
     def flush(self) -> None:
         """Make the new revisions durable, then say them. A child that has not reported yet is left alone."""
-        ready = [child_id for child_id in self._dirty if self._children[child_id].is_synced]
-        settled = [each for each in map(self._settle, sorted(ready)) if each is not None]
-        self._dirty.difference_update(ready)
-        if not settled:
+        for child_id in sorted(each for each in self._dirty if self._children[each].is_synced):
+            settled = self._children[child_id].documents.settle(self._owner.content)
+            self._dirty.discard(child_id)
+            if settled is not None:
+                self._unsaved.append(settled)
+        if not self._unsaved:
             return
-        self._store.save(change for change, _ in settled)
-        for change, messages in settled:
-            self._publish(self._children[change.child_id], messages)
+        self._store.save(change for change, _ in self._unsaved)
+        saved, self._unsaved = self._unsaved, []
+        for change, messages in saved:
+            if change.child_id in self._children:
+                self._publish(self._children[change.child_id], messages)
 
     def tick(self) -> float:
         """Check who is there and who has not acknowledged. Returns the seconds until it should be called again."""
@@ -200,17 +211,18 @@ class ParentLinks:
             due_s = min(due_s, self._check(child_id, child, now_s))
         return max(0.02, min(due_s, self._questions.next_deadline_s()) - now_s)
 
-    def _settle(self, child_id: ChildId) -> Any:
-        return self._children[child_id].documents.settle(self._owner.content)
-
     def _publish(self, child: _Child, messages: Iterable[Outgoing]) -> None:
-        now_s = self._clock.monotonic_s()
-        child.repeat_at_s = now_s + child.repeat_after_s
         if child.liveness.unacked_since_s is None:
-            child.liveness.unacked_since_s = now_s
+            self._await_ack(child, self._clock.monotonic_s())
         for message in messages:
             if not self._say(message, is_retained=True):
                 break
+
+    def _await_ack(self, child: _Child, now_s: float) -> None:
+        """Times the newest revision only: under a stream of changes a child that is well never has them all."""
+        child.awaited_revision = child.documents.revision
+        child.liveness.unacked_since_s = now_s
+        child.repeat_at_s = now_s + child.repeat_after_s
 
     def _check(self, child_id: ChildId, child: _Child, now_s: float) -> float:
         """Returns when to look again."""
@@ -221,13 +233,18 @@ class ParentLinks:
             self._ask_resync(child_id, child, now_s)
         liveness.check(now_s)
         self._note_readiness(child_id, child, now_s)
-        if liveness.is_online and child.acked_revision < child.documents.revision and now_s >= child.repeat_at_s:
-            child.repeat_after_s = min(child.repeat_after_s * 2, MAX_REPEAT_AFTER_S)
-            logger.info("event=repeat_desired child=%s revision=%d", child_id, child.documents.revision)
-            self._publish(child, child.documents.repeat(self._owner.content))
-            if child.documents.dirty:
-                self._dirty.add(child_id)
+        is_behind = liveness.is_online and child.acked_revision < child.documents.revision
+        if is_behind and now_s >= child.repeat_at_s and not self._unsaved:
+            self._repeat(child_id, child, now_s)
         return self._next_look_s(child, now_s)
+
+    def _repeat(self, child_id: ChildId, child: _Child, now_s: float) -> None:
+        child.repeat_after_s = min(child.repeat_after_s * 2, MAX_REPEAT_AFTER_S)
+        child.repeat_at_s = now_s + child.repeat_after_s
+        logger.info("event=repeat_desired child=%s revision=%d", child_id, child.documents.revision)
+        self._publish(child, child.documents.repeat(self._owner.content, child.acked_revision))
+        if child.documents.dirty:
+            self._dirty.add(child_id)
 
     def _next_look_s(self, child: _Child, now_s: float) -> float:
         liveness = child.liveness
@@ -243,8 +260,20 @@ class ParentLinks:
         readiness = child.liveness.readiness(now_s, is_synced=child.is_synced)
         if readiness is not child.readiness:
             logger.info("event=readiness child=%s before=%s after=%s", child_id, child.readiness, readiness)
-            child.readiness = readiness
-            self._owner.on_readiness(child_id, readiness)
+            before = child.readiness
+            self._set_readiness(child_id, child, readiness)
+            try:
+                self._owner.on_readiness(child_id, readiness)
+            except HedgerowError:
+                self._set_readiness(child_id, child, before)
+                raise
+
+    def _set_readiness(self, child_id: ChildId, child: _Child, readiness: Readiness) -> None:
+        child.readiness = readiness
+        if readiness is Readiness.READY:
+            self._unready.pop(child_id, None)
+        else:
+            self._unready[child_id] = None
 
     def _ask_resync(self, child_id: ChildId, child: _Child, now_s: float) -> None:
         child.liveness.asked_s = now_s
@@ -268,7 +297,7 @@ class ParentLinks:
             if payload:
                 self._take_presence(child_id, child, decode(Presence, payload))
         elif kind is topics.Kind.RESPONSE:
-            self._questions.answer(decode(Response, payload))
+            self._questions.answer(child_id, decode(Response, payload))
         else:
             raise InvalidInput(f"A parent is never sent a {kind}.")
 
@@ -288,7 +317,7 @@ class ParentLinks:
         is_gap = not (is_same_boot and report.sequence == child.sequence + 1)
         child.boot_id, child.sequence = report.boot_id, report.sequence
         child.liveness.heard(now_s)
-        self._take_ack(child_id, child, report.acked_revision)
+        self._take_ack(child_id, child, report.acked_revision, now_s)
         if report.is_full:
             child.is_synced = True
             child.repeat_at_s = min(child.repeat_at_s, now_s + RETAINED_S)
@@ -296,10 +325,18 @@ class ParentLinks:
                 self._dirty.add(child_id)
         elif is_gap:
             self._ask_resync(child_id, child, now_s)
-        self._owner.on_report(child_id, report)
+        self._hand_over(child_id, child, report)
         self._note_readiness(child_id, child, now_s)
 
-    def _take_ack(self, child_id: ChildId, child: _Child, revision: int) -> None:
+    def _hand_over(self, child_id: ChildId, child: _Child, report: Report) -> None:
+        """A report that could not be kept is as good as lost, so the next one has to find a gap."""
+        try:
+            self._owner.on_report(child_id, report)
+        except HedgerowError as error:
+            logger.warning("event=report_not_kept child=%s reason=%r", child_id, str(error))
+            child.boot_id = ""
+
+    def _take_ack(self, child_id: ChildId, child: _Child, revision: int, now_s: float) -> None:
         if revision > child.documents.revision:
             logger.error(
                 "event=revision_unknown child=%s theirs=%d ours=%d: our store is older than what the child heard",
@@ -311,11 +348,14 @@ class ParentLinks:
         if revision >= child.documents.revision:
             child.liveness.unacked_since_s = None
             child.repeat_after_s = REPEAT_AFTER_S
+        elif child.liveness.unacked_since_s is None or revision >= child.awaited_revision:
+            child.repeat_after_s = REPEAT_AFTER_S
+            self._await_ack(child, now_s)
 
     def _say(self, message: Outgoing, *, is_retained: bool) -> bool:
         try:
             self._transport.publish(message.topic, message.payload, is_retained=is_retained)
-        except Overloaded:
-            logger.warning("event=publish_refused topic=%s reason=queue_full", message.topic)
+        except (Overloaded, TooLarge) as error:
+            logger.warning("event=publish_refused topic=%s reason=%r", message.topic, str(error))
             return False
         return True

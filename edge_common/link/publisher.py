@@ -33,12 +33,16 @@ class Outgoing:
 
 @dataclass(slots=True)
 class ChildDocuments:
-    """One child's revisions. `dirty` are services whose content may have changed since it was last said."""
+    """One child's revisions. `dirty` are services whose content may have changed since it was last said.
+
+    `owes_manifest`: the child holds a manifest that is not ours, so it needs one even if we want nothing of it.
+    """
 
     child_id: ChildId
     revision: int = 0
     published: dict[ServiceId, Published] = field(default_factory=dict)
     dirty: set[ServiceId] = field(default_factory=set)
+    owes_manifest: bool = False
 
     def settle(self, content_of: ContentOf) -> tuple[LinkChange, list[Outgoing]] | None:
         """The next revision and the messages that say it; None when nothing really changed."""
@@ -46,10 +50,12 @@ class ChildDocuments:
         self.dirty.clear()
         return self._say({service_id: _body(service_id, content) for service_id, content in bodies.items()})
 
-    def repeat(self, content_of: ContentOf) -> list[Outgoing]:
-        """Everything again, at the revisions it has: for a child that does not acknowledge."""
+    def repeat(self, content_of: ContentOf, acked_revision: int) -> list[Outgoing]:
+        """What came after `acked_revision` again, at the revisions it has; all that came before the child holds."""
         messages: list[Outgoing] = []
         for service_id, published in self.published.items():
+            if published.revision <= acked_revision:
+                continue
             body = _body(service_id, content_of(self.child_id, service_id))
             if body is None or _digest(body) != published.digest:
                 self.dirty.add(service_id)
@@ -62,6 +68,7 @@ class ChildDocuments:
         self.revision = max(self.revision, revision)
         self.published = {service_id: Published(each.revision, "") for service_id, each in self.published.items()}
         self.dirty |= self.published.keys()
+        self.owes_manifest = True
 
     def _say(self, bodies: Mapping[ServiceId, dict[str, object] | None]) -> tuple[LinkChange, list[Outgoing]] | None:
         changed = {
@@ -70,8 +77,9 @@ class ChildDocuments:
             if body is not None and self._digest_of(service_id) != _digest(body)
         }
         removed = tuple(each for each, body in bodies.items() if body is None and each in self.published)
-        if not changed and not removed:
+        if not changed and not removed and not self.owes_manifest:
             return None
+        self.owes_manifest = False
         self.revision += 1
         puts = {service_id: Published(self.revision, _digest(body)) for service_id, body in changed.items()}
         self.published.update(puts)

@@ -6,6 +6,7 @@ from typing import Any
 
 from edge_common.model import errors
 from edge_common.model.errors import HedgerowError, Overloaded, Temporary, Unreachable
+from edge_common.model.ids import ChildId
 from edge_common.wire.messages import Request, Response
 
 Answered = Callable[[Mapping[str, Any] | HedgerowError], None]
@@ -18,6 +19,7 @@ _KINDS: dict[str, type[HedgerowError]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Open:
+    child_id: ChildId
     kind: str
     deadline_s: float
     on_answer: Answered
@@ -28,19 +30,22 @@ class Questions:
         self._new_id = new_id
         self._open: dict[str, _Open] = {}
 
-    def ask(self, kind: str, body: Mapping[str, Any], deadline_s: float, on_answer: Answered) -> Request:
+    def ask(
+        self, child_id: ChildId, kind: str, body: Mapping[str, Any], deadline_s: float, on_answer: Answered
+    ) -> Request:
         """Raises Overloaded when too many are open already."""
         if len(self._open) >= MAX_OPEN:
             raise Overloaded(f"{MAX_OPEN} requests wait for an answer already. Try again in a moment.")
         request = Request(self._new_id(), kind, body)
-        self._open[request.request_id] = _Open(kind, deadline_s, on_answer)
+        self._open[request.request_id] = _Open(child_id, kind, deadline_s, on_answer)
         return request
 
-    def answer(self, response: Response) -> None:
-        """An answer that nobody waits for any more is dropped."""
-        waiting = self._open.pop(response.request_id, None)
-        if waiting is None:
+    def answer(self, child_id: ChildId, response: Response) -> None:
+        """An answer that nobody waits for any more, or that comes from another than was asked, is dropped."""
+        waiting = self._open.get(response.request_id)
+        if waiting is None or waiting.child_id != child_id:
             return
+        del self._open[response.request_id]
         if response.error:
             waiting.on_answer(_KINDS.get(response.error, Temporary)(response.message))
         else:
