@@ -40,6 +40,10 @@ class Rig:
     def output_of(self, script: str, **spec: Any) -> str:
         """What a shell script prints until it ends."""
         plan = self.run("sh", "-c", script, **spec)
+        return self.output(plan)
+
+    def output(self, plan: TaskPlan) -> str:
+        """All that it prints until it ends; then it is removed."""
         self.ended(plan)
         output = self.logs.read(plan.key.instance_id).data.decode()
         self.runtime.remove(plan.key)

@@ -13,7 +13,8 @@ logger = logging.getLogger(__name__)
 
 MIN_DELAY_S = 0.1
 MAX_DELAY_S = 5.0
-GREETING_TIMEOUT_S = 2.0
+GREETING_TIMEOUT_S = 0.4
+"""At first; with every failure it grows as the delay does, for machines that are slow."""
 _EXIT = "/tasks/exit"
 _IMAGES = "/images/"
 _GREETING = "/hedgerow/listening"
@@ -73,7 +74,7 @@ class Watcher:
             self._stream = stream
         if self._ending.is_set():
             self._cancel()
-        impatience = threading.Timer(GREETING_TIMEOUT_S, self._cancel)
+        impatience = threading.Timer(GREETING_TIMEOUT_S + 4 * (self._delay_s - MIN_DELAY_S), self._cancel)
         impatience.daemon = True
         impatience.start()
         try:
