@@ -12,6 +12,8 @@ from hedgerow.cli.session import Api
 from hedgerow.deployment import Document, Progress, endpoints, progress_of, short_name
 
 STUCK_PATIENCE_S = 10.0
+SETTLE_S = 0.5
+"""What dies right after its start is seen running for a moment: only the same attempts, seen twice, count."""
 _FIRST_POLL_S = 0.05
 _LONGEST_POLL_S = 1.0
 
@@ -21,19 +23,31 @@ def wait_for_services(api: Api, service_ids: Sequence[str], timeout_s: float) ->
     started_s = time.monotonic()
     stuck_since_s: dict[str, float] = {}
     poll_s = _FIRST_POLL_S
+    settled: tuple[str, ...] = ()
     with Live(console=stderr(), transient=True, refresh_per_second=8) as live:
         while True:
             services = [api.get(f"/api/service/{service_id}", {"logs": False}) for service_id in service_ids]
             steps = [progress_of(service) for service in services]
             now_s = time.monotonic()
             live.update(_picture(steps, now_s - started_s))
-            if all(step.is_done for step in steps):
+            is_done = all(step.is_done for step in steps)
+            if is_done and settled == _attempts(services):
                 break
-            _give_up(steps, stuck_since_s, now_s, now_s - started_s >= timeout_s, timeout_s)
-            time.sleep(poll_s)
+            settled = _attempts(services) if is_done else ()
+            if not is_done:
+                _give_up(steps, stuck_since_s, now_s, now_s - started_s >= timeout_s, timeout_s)
+            time.sleep(SETTLE_S if is_done else poll_s)
             poll_s = min(poll_s * 1.3, _LONGEST_POLL_S)
     _tell(services, steps)
     return services
+
+
+def _attempts(services: Sequence[Document]) -> tuple[str, ...]:
+    return tuple(
+        f"{instance.get('instance_id')} {instance.get('attempt')}"
+        for service in services
+        for instance in service["instance_list"]
+    )
 
 
 def _give_up(

@@ -20,7 +20,7 @@ from hedgerow.deployment import short_name
 from hedgerow.machine.layout import Layout, find_layout
 from hedgerow.machine.machine import Machine
 from hedgerow.machine.prepare import ADMIN_PASSWORD_VARIABLE, admin_password
-from hedgerow.machine.programs import NODE, SERVICES, START_ORDER
+from hedgerow.machine.programs import CLUSTER, NODE, ROOT, SERVICES, START_ORDER
 from hedgerow.machine.readiness import Check, is_healthy
 
 ADMIN = "Admin"
@@ -106,10 +106,13 @@ def status(output: Output = Format.TABLE) -> None:
     layout = find_layout(os.environ)
     parts = _part_rows(Machine(layout))
     wrong = [f"{row['part']} does not {'answer' if row['running'] else 'run'}." for row in parts if not _is_well(row)]
-    seen, problem = _ask_root()
-    if problem:
-        wrong.append(problem)
-    wrong += _wrong_places(seen) if not problem else []
+    seen: dict[str, Any] = {}
+    if all(_is_well(row) for row in parts if row["part"] == ROOT):
+        try:
+            seen = _ask_root()
+            wrong += _wrong_places(seen)
+        except HedgerowError as error:
+            wrong.append(str(error))
     if output is not Format.TABLE:
         show_data({"ok": not wrong, "parts": parts, **seen, "problems": wrong}, output)
     else:
@@ -140,7 +143,7 @@ _PART_COLUMNS = (
 
 
 def _part_rows(machine: Machine) -> list[dict[str, Any]]:
-    urls = {"root": machine.layout.api_url, "cluster": machine.layout.cluster_url}
+    urls = {ROOT: machine.layout.api_url, CLUSTER: machine.layout.cluster_url}
     now_s = time.time()
     return [
         {
@@ -166,17 +169,10 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _ask_root() -> tuple[dict[str, Any], str]:
-    """What the root knows, and what is wrong with asking it."""
-    try:
-        api = connect()
-        return {
-            "clusters": api.get("/api/clusters"),
-            **api.get("/api/nodes"),
-            "services": api.get("/api/services"),
-        }, ""
-    except HedgerowError as error:
-        return {}, str(error)
+def _ask_root() -> dict[str, Any]:
+    api = connect()
+    clusters, services = api.get("/api/clusters"), api.get("/api/services")
+    return {"clusters": clusters, **api.get("/api/nodes"), "services": services}
 
 
 def _wrong_places(seen: Mapping[str, Any]) -> list[str]:
