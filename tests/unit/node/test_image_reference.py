@@ -42,9 +42,9 @@ def test_a_digest_beats_a_tag() -> None:
     "text",
     [
         "", " ", "A", "a b", "a:", "a@", "a@sha256:12", f"a@md5:{'a' * 32}", "a//b", "/a", "a/", "../a", "a/../b",
-        "a:../b",         "r.example/", "r.example:port/a", "http://r.example/a", "r.example/a?x=1", "a#b", "a:b:c", "-a.example/b", "a\n",
-        "a:1\n",
-        "user@r.example/a", "é", "a" * 600, "r.example/a:" + "t" * 129, "r.example%2f/a",
+        "a:../b", "r.example/", "r.example:port/a", "http://r.example/a", "r.example/a?x=1", "a#b", "a:b:c",
+        "-a.example/b", "a\n", "a:1\n", "user@r.example/a", "é", "a" * 600, "r.example/a:" + "t" * 129,
+        "r.example%2f/a",
     ],
 )  # fmt: skip
 def test_what_names_nothing_is_refused(text: str) -> None:
