@@ -81,7 +81,7 @@ class TestAdmit:
         parent.documents.delete(CHILDREN, first.child_id)
         assert parent.desk.admit(request).child_id == first.child_id
 
-    @pytest.mark.parametrize("token", ["", "nonsense", str(new_token())])
+    @pytest.mark.parametrize("token", ["", "nonsense", str(new_token())], ids=["empty", "nonsense", "unknown"])
     def test_a_bad_token_is_refused_and_changes_nothing(self, parent: Parent, token: str) -> None:
         with pytest.raises(Unauthenticated, match="join token is not valid"):
             parent.desk.admit(parent.request(token=token))
