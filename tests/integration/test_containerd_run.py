@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -229,6 +231,15 @@ class TestProcess:
         assert sorted(rig.output_of("ls /sys/class/net").split()) == own
         assert rig.output_of("cat /etc/hosts") == Path("/etc/hosts").read_text()
         assert "read-only" in rig.output_of("echo x >> /etc/hosts || echo read-only")
+
+    def test_a_network_of_its_own(self, rig: Rig) -> None:
+        name = f"hedgerow-{uuid4().hex[:8]}"
+        subprocess.run(["ip", "netns", "add", name], check=True, timeout=10)
+        try:
+            plan = rig.run("ls", "/sys/class/net", network_namespace=f"/run/netns/{name}")
+            assert rig.output(plan) == "lo\n"
+        finally:
+            subprocess.run(["ip", "netns", "delete", name], check=True, timeout=10)
 
     def test_a_command_that_the_image_lacks(self, rig: Rig) -> None:
         plan = rig.plan("/no/such/program")
