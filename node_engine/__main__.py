@@ -1,4 +1,4 @@
-"""`python -m node_engine` runs a node's engine, set up by HEDGEROW_NODE_* in the environment; see --help for the rest."""
+"""`python -m node_engine` runs a node, set up by HEDGEROW_NODE_* in the environment; see --help for the rest."""
 
 import argparse
 import sys

@@ -149,7 +149,10 @@ class FakeRuntime:
     def reboot(self) -> None:
         """The machine's: processes are gone, what was made for them is still there."""
         with self._lock:
-            self._tasks = {key: Task(key, TaskState.CREATED) for key in self._tasks}
+            self._tasks = {
+                key: task if task.state is TaskState.EXITED else Task(key, TaskState.EXITED)
+                for key, task in self._tasks.items()
+            }
 
     def lose_answers(self, count: int) -> None:
         """The next calls take effect, but their caller hears that nobody answered."""

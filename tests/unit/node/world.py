@@ -1,0 +1,69 @@
+"""A node, its parent and its runtime in one process, under a clock that stands still."""
+
+from edge_common.link.memory_broker import MemoryBroker
+from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
+from edge_common.model.service import ServiceSpec
+from edge_common.plumbing.clock import FakeClock
+from node_engine.core.record import Record
+from node_engine.service import NodeService
+from tests.fakes.node import FakeNode, ManualPool
+from tests.fakes.parent import FakeParent
+from tests.fakes.runtime import FakeRuntime
+
+NODE = ChildId("node-1")
+STEP_S = 0.25
+
+
+def make_spec(name: str = "s1", **fields: object) -> ServiceSpec:
+    given = {"image": "docker.io/library/web:1", **fields}
+    return ServiceSpec(ServiceId(name), ApplicationId("app"), f"app.ns.{name}.ns", "container", **given)  # type: ignore[arg-type]
+
+
+class World:
+    def __init__(self, *, has_manual_pool: bool = False) -> None:
+        self.clock = FakeClock()
+        self.broker = MemoryBroker()
+        self.parent = FakeParent(self.broker, NODE)
+        self.node = FakeNode(self.broker, self.clock, NODE, has_manual_pool=has_manual_pool)
+        self.node.boot()
+        self.settle()
+
+    @property
+    def runtime(self) -> FakeRuntime:
+        return self.node.runtime
+
+    @property
+    def service(self) -> NodeService:
+        if self.node.service is None:
+            raise RuntimeError("No engine runs.")
+        return self.node.service
+
+    @property
+    def jobs(self) -> ManualPool:
+        if not isinstance(self.node.pool, ManualPool):
+            raise TypeError("This world's pool does its jobs by itself.")
+        return self.node.pool
+
+    def record(self, instance_id: str) -> Record:
+        return self.service.instances.records[InstanceId(instance_id)]
+
+    def running(self) -> list[str]:
+        return [str(key) for key in self.runtime.running()]
+
+    def settle(self) -> None:
+        for _ in range(50):
+            self.node.pump()
+            if not self.broker.pump():
+                return
+
+    def pass_time(self, seconds: float) -> None:
+        until_s = self.clock.monotonic_s() + seconds
+        self.settle()
+        while (left_s := until_s - self.clock.monotonic_s()) > 1e-9:
+            self.clock.advance(min(left_s, STEP_S))
+            self.settle()
+
+    def restart(self) -> None:
+        self.node.kill()
+        self.node.boot()
+        self.settle()
