@@ -35,13 +35,16 @@ class Execs:
     def __init__(self, client: c.Client) -> None:
         self._client = client
 
-    def run(self, name: str, command: Sequence[str], timeout_s: float) -> ExecResult:
-        """With the environment, user and rights of the container's own process; stdout and stderr in one."""
+    def run(self, name: str, command: Sequence[str], timeout_s: float, directory: Path) -> ExecResult:
+        """With the environment, user and rights of the container's own process; stdout and stderr in one.
+
+        `directory` must be one that the container's shim sees too, which a service's private /tmp is not.
+        """
         process = self._process_of(name)
         process["args"] = list(command)
         exec_id = f"exec-{new_token()}"
-        with tempfile.TemporaryDirectory(prefix="hedgerow-exec-") as directory:
-            pipe = Path(directory) / "output"
+        with tempfile.TemporaryDirectory(prefix=".exec-", dir=directory) as folder:
+            pipe = Path(folder) / "output"
             os.mkfifo(pipe, 0o600)
             fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:

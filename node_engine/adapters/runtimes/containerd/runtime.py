@@ -142,7 +142,8 @@ class ContainerdRuntime:
         return found
 
     def exec(self, key: TaskKey, command: Sequence[str], timeout_s: float) -> ExecResult:
-        return self._execs.run(container_id(key), command, timeout_s)
+        directory = self._logs.ensure(key.instance_id).parent
+        return self._execs.run(container_id(key), command, timeout_s, directory)
 
     def watch(self, on_change: Callable[[Task | None], None]) -> None:
         def on_exit(name: str, exit_code: int) -> None:
