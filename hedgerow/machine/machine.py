@@ -36,6 +36,7 @@ from hedgerow.machine.tools import find_facts
 
 logger = logging.getLogger(__name__)
 
+_NODE_PREFIX = "node: "
 _NODE_COMMAND_TIMEOUT_S = 120.0
 _HOLDS_CONTAINERS = (processes.SHIM, CONTAINERD)
 
@@ -181,4 +182,4 @@ def require_root() -> None:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return lines[-1].strip().removeprefix(_NODE_PREFIX) if lines else ""

@@ -113,6 +113,25 @@ def test_what_is_killed_comes_back_and_the_container_stays(host: Host, web: tupl
     assert "Hello" in _page(port)
 
 
+def test_a_killed_supervisor_costs_no_container(host: Host, web: tuple[Path, int]) -> None:
+    file, port = web
+    host.hedgerow("deploy", str(file))
+    container = _listener(port)
+    psutil.Process(int((find_layout(host.environ).run / "supervisord.pid").read_text())).kill()
+    eventually(lambda: not any(host.pids().values()))
+    host.hedgerow("up")
+    host.hedgerow("status")
+    assert _listener(port) == container
+
+
+def test_a_truncated_archive_is_one_sentence(host: Host, tmp_path: Path) -> None:
+    archive = tmp_path / "broken.tar"
+    archive.write_bytes(b"no archive" * 100)
+    said = host.hedgerow("image", "import", str(archive), code=1)
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
+
+
 def test_down_leaves_nothing_and_up_brings_all_back(host: Host, web: tuple[Path, int]) -> None:
     file, port = web
     host.hedgerow("deploy", str(file))
