@@ -5,19 +5,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cluster_orchestrator.core.placing import decide, recovered, request_of
-from cluster_orchestrator.core.reconcile import FindNode, Forget, Situation, Stop, holds_resources, reconcile
+from cluster_orchestrator.core.reconcile import Command, FindNode, Forget, Situation, Stop, holds_resources, reconcile
 from cluster_orchestrator.core.records import NodeRecord
 from cluster_orchestrator.core.reservations import Reservations
 from cluster_orchestrator.core.summary import NodeView, summarise
 from cluster_orchestrator.ports import World
 from edge_common.link.placement_store import PlacementStore
 from edge_common.model.cluster import Summary
+from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, Observation
 from edge_common.model.lifecycle import Desired, Reason
 from edge_common.model.node import Readiness
 from edge_common.model.resources import Resources
 from edge_common.placement.brake import is_mass_loss
+from edge_common.placement.place import Placement
 from edge_common.plumbing.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -25,9 +27,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Settled:
-    """What one settle changed. `forgotten` carries the last state and what was observed of each."""
+    """What one settle changed. `forgotten` carries the last state and what was observed of each; `placed` are
+    those that were given a node just now."""
 
     puts: list[Assignment] = field(default_factory=list)
+    placed: list[InstanceId] = field(default_factory=list)
     forgotten: list[tuple[Forget, Observation | None]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -79,7 +83,7 @@ class Scheduler:
         health = self._world.health().get(ChildId(node_id))
         is_ready = health is not None and health.readiness is Readiness.READY
         self._reservations.upsert(record.info, is_ready=is_ready, is_cordoned=record.is_cordoned)
-        self._has_new_room = True
+        self._has_new_room |= is_ready and not record.is_cordoned
         self.services_changed(each.service_id for each in self._store.assignments_on(ChildId(node_id)))
 
     def node_forgotten(self, node_id: NodeId) -> None:
@@ -104,19 +108,20 @@ class Scheduler:
             self._dirty |= self._unplaced
         settled = Settled()
         dirty, self._dirty = sorted(self._dirty), set()
-        for service_id in dirty:
-            self._settle_service(service_id, settled)
-        if settled:
-            forgotten = [forget.assignment.instance_id for forget, _ in settled.forgotten]
-            kept = [put for put in settled.puts if put.instance_id not in set(forgotten)]
-            self._store.write_assignments(kept, forgotten)
-        if self._has_new_room and self._unplaced:
-            self._dirty |= self._unplaced
+        try:
+            for service_id in dirty:
+                self._settle_service(service_id, settled)
+            self._write(settled)
+        except HedgerowError:
+            self._dirty.update(dirty)
+            for instance_id in settled.placed:
+                self._reservations.release(instance_id)
+            raise
         return settled
 
     @property
     def has_work(self) -> bool:
-        return bool(self._dirty)
+        return bool(self._dirty) or (self._has_new_room and bool(self._unplaced))
 
     def summary(self, revision: int) -> Summary:
         health = self._world.health()
@@ -134,8 +139,15 @@ class Scheduler:
     def free_of(self, node_id: NodeId) -> Resources:
         return self._reservations.free_of(node_id)
 
+    def _write(self, settled: Settled) -> None:
+        if settled:
+            forgotten = {forget.assignment.instance_id: None for forget, _ in settled.forgotten}
+            kept = [put for put in settled.puts if put.instance_id not in forgotten]
+            self._store.write_assignments(kept, forgotten)
+
     def _settle_service(self, service_id: ServiceId, settled: Settled) -> None:
         situation = self._situation(service_id)
+        self._hold(situation)
         commands = reconcile(situation, self._new_id)
         now_s = self._clock.now_s()
         puts: dict[InstanceId, Assignment] = {}
@@ -145,13 +157,14 @@ class Scheduler:
                 puts[stopped.instance_id] = stopped
             elif isinstance(command, Forget):
                 settled.forgotten.append((command, situation.observed(command.assignment)))
-        for put in self._place([each for each in commands if isinstance(each, FindNode)], situation, now_s):
+        for put in self._place(commands, situation, settled):
             puts[put.instance_id] = put
         for put in self._recovered(situation, now_s):
             puts.setdefault(put.instance_id, put)
         settled.puts += puts.values()
         self._account(situation, puts, commands)
-        if any(not isinstance(command, FindNode) for command in commands):
+        is_stopping = any(put.desired is Desired.STOPPED for put in puts.values())
+        if is_stopping or any(not isinstance(command, FindNode) for command in commands):
             self._dirty.add(service_id)
         for command in commands:
             logger.info("event=decided service=%s command=%s", service_id, _say(command))
@@ -168,11 +181,21 @@ class Scheduler:
             is_braked=self._is_braked,
         )
 
-    def _place(self, searches: Sequence[FindNode], situation: Situation, now_s: float) -> list[Assignment]:
+    def _hold(self, situation: Situation) -> None:
+        """What is assigned is held, also when a write took effect of which the store said that it failed."""
+        for assignment in situation.assignments:
+            is_held = assignment.instance_id in self._reservations
+            if not is_held and situation.wanted and holds_resources(assignment, situation.observed(assignment)):
+                self._reservations.hold(assignment, request_of(FindNode(assignment), situation.wanted.spec))
+
+    def _place(self, commands: Sequence[Command], situation: Situation, settled: Settled) -> list[Assignment]:
         wanted = situation.wanted
+        searches = [each for each in commands if isinstance(each, FindNode)]
         if not searches or wanted is None:
             return []
         answers = self._reservations.place([request_of(search, wanted.spec) for search in searches])
+        settled.placed += [InstanceId(each.key) for each in answers if isinstance(each, Placement)]
+        now_s = self._clock.now_s()
         decisions = [decide(search, answer, now_s) for search, answer in zip(searches, answers, strict=True)]
         return [put for decision in decisions for put in decision.puts]
 
@@ -187,7 +210,7 @@ class Scheduler:
         self,
         situation: Situation,
         puts: dict[InstanceId, Assignment],
-        commands: Sequence[FindNode | Stop | Forget],
+        commands: Sequence[Command],
     ) -> None:
         """Give back what ended; note whether something still waits for room."""
         forgotten = {each.assignment.instance_id for each in commands if isinstance(each, Forget)}
@@ -204,7 +227,7 @@ class Scheduler:
 
     def _check_brake(self) -> None:
         unheard = [each.unheard_s for each in self._world.unready().values()]
-        is_braked = is_mass_loss(len(self._nodes), unheard)
+        is_braked = is_mass_loss(len(self._world.health()), unheard)
         if is_braked == self._is_braked:
             return
         self._is_braked = is_braked
@@ -216,5 +239,5 @@ class Scheduler:
             self.services_changed(each.service_id for each in self._store.assignments_on(ChildId(node_id)))
 
 
-def _say(command: FindNode | Stop | Forget) -> str:
+def _say(command: Command) -> str:
     return f"{type(command).__name__}({command.assignment.instance_id}#{command.assignment.instance_number})"

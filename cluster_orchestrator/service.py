@@ -50,9 +50,8 @@ class ClusterService:
         if self._upper.acked_revision != acked_before:
             self._links.acknowledged()
         for _ in range(MAX_ROUNDS):
-            settled = self._scheduler.settle()
-            self._links.carry_out(settled)
-            if not settled:
+            self._links.carry_out(self._scheduler.settle())
+            if not self._scheduler.has_work:
                 break
         self._lower.flush()
         self._upper.flush()

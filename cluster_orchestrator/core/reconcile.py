@@ -69,6 +69,7 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
     """The same situation, once the commands are carried out, gives no more commands (but for what still waits)."""
     slots = {slot.origin_id: slot for slot in situation.wanted.slots} if situation.wanted else {}
     current = _current(situation.assignments)
+    latest = _latest_successions(situation.assignments)
     commands: list[Command] = []
     for assignment in situation.assignments:
         if assignment.desired is Desired.STOPPED:
@@ -77,7 +78,10 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
             commands.append(Stop(assignment))
             commands += _finish(assignment, situation)
     for slot in slots.values():
-        commands += _fill(slot, current.get(slot.origin_id), situation, new_id)
+        if slot.origin_id in current:
+            commands += _keep(current[slot.origin_id], situation, new_id)
+        else:
+            commands.append(FindNode(_first(slot, latest.get(slot.origin_id), situation, new_id)))
     return commands
 
 
@@ -96,11 +100,14 @@ def _current(assignments: Sequence[Assignment]) -> dict[InstanceId, Assignment]:
     return current
 
 
-def _fill(
-    slot: Slot, assignment: Assignment | None, situation: Situation, new_id: Callable[[], InstanceId]
-) -> list[Command]:
-    if assignment is None:
-        return [FindNode(_first(slot, situation, new_id))]
+def _latest_successions(assignments: Sequence[Assignment]) -> dict[InstanceId, int]:
+    latest: dict[InstanceId, int] = {}
+    for assignment in assignments:
+        latest[assignment.origin_id] = max(assignment.succession, latest.get(assignment.origin_id, 0))
+    return latest
+
+
+def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
     if not assignment.is_placed:
         return [FindNode(assignment)]
     observation = situation.observed(assignment)
@@ -112,18 +119,17 @@ def _fill(
     return []
 
 
-def _first(slot: Slot, situation: Situation, new_id: Callable[[], InstanceId]) -> Assignment:
+def _first(slot: Slot, latest: int | None, situation: Situation, new_id: Callable[[], InstanceId]) -> Assignment:
     """The first placement keeps the root's id, unless an earlier one of the same slot is still on its way out."""
     if situation.wanted is None:
         raise ValueError("only a wanted service has slots")
-    earlier = [each.succession for each in situation.assignments if each.origin_id == slot.origin_id]
     return Assignment(
-        instance_id=new_id() if earlier else slot.origin_id,
+        instance_id=slot.origin_id if latest is None else new_id(),
         service_id=situation.wanted.service_id,
         instance_number=slot.instance_number,
         origin_id=slot.origin_id,
         spec_revision=situation.wanted.spec_revision,
-        succession=max(earlier, default=-1) + 1,
+        succession=0 if latest is None else latest + 1,
     )
 
 

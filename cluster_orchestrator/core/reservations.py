@@ -27,6 +27,9 @@ class Reservations:
     def count(self) -> int:
         return len(self._held)
 
+    def __contains__(self, instance_id: object) -> bool:
+        return instance_id in self._held
+
     def upsert(self, info: NodeInfo, *, is_ready: bool, is_cordoned: bool) -> None:
         known = self._known.get(info.node_id)
         if known is not None and known[0] == info:

@@ -6,6 +6,10 @@ BRAKE_S = 30.0
 
 
 def is_mass_loss(child_count: int, unheard_s: list[float]) -> bool:
-    """`unheard_s`: for each child that is not there, for how long. True while more than half are away, and freshly."""
-    fresh = [seconds for seconds in unheard_s if seconds < BRAKE_S]
-    return child_count >= BRAKE_MIN_CHILDREN and len(unheard_s) * 2 > child_count and bool(fresh)
+    """`unheard_s`: for each child that is not there, for how long. True while more than half went away just now.
+
+    Those that are believed to be gone count neither as gone nor as there.
+    """
+    fresh = sum(seconds < BRAKE_S for seconds in unheard_s)
+    recent = child_count - (len(unheard_s) - fresh)
+    return recent >= BRAKE_MIN_CHILDREN and fresh * 2 > recent

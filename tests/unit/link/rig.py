@@ -49,15 +49,22 @@ def seen(instance_id: str, state: State = State.RUNNING, attempt: int = 0, **mor
 
 
 class FailingDocuments(MemoryDocuments):
-    """A database that goes away when told to."""
+    """A database that goes away when told to: for all, for writes, or just before it says that it has written."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_away = False
+        self.is_read_only = False
+        self.loses_answers = False
 
     def bulk(self, writes: Any) -> list[bool]:
         self._check_there()
-        return super().bulk(writes)
+        if self.is_read_only:
+            raise Unreachable("The database does not answer.")
+        done = super().bulk(writes)
+        if self.loses_answers:
+            raise Unreachable("The database does not answer.")
+        return done
 
     def find(self, *args: Any, **more: Any) -> Any:
         self._check_there()
