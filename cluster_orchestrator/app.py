@@ -82,6 +82,7 @@ def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
     links.bind(upper, lower, scheduler)
     lower.add_children(joined_children(parts.documents))
     scheduler.load(links.nodes.values(), upper.desired)
+    links.mark_all()
     return Tier(ClusterService(links, scheduler, upper, lower), links, scheduler)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from cluster_orchestrator.core.placing import origins
 from cluster_orchestrator.core.reconcile import Forget
 from cluster_orchestrator.core.records import NodeRecord, Slot, WantedService
 from cluster_orchestrator.core.upward import last_word, upward
@@ -18,7 +19,7 @@ from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
 from edge_common.link.withdrawal import gone
 from edge_common.model.cluster import ClusterInfo
-from edge_common.model.errors import InvalidInput, NotFound
+from edge_common.model.errors import HedgerowError, InvalidInput, NotFound
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, Observation, undeployed
 from edge_common.model.lifecycle import Desired
@@ -97,11 +98,12 @@ class Links:
             self._note_node(child_id, report)
         if report.usage is not None:
             self._usage[child_id] = report.usage
-        news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())
-        for assignment, observation in news:
-            self._tell(assignment, observation)
-        self.scheduler.services_changed({each.service_id for each, seen in news if seen.is_terminal})
-        self._drop_gone(child_id, report)
+        try:
+            self._take_observations(child_id, report)
+        except HedgerowError:
+            self.upper.say_all()
+            self.scheduler.services_changed({each.service_id for each in report.observations})
+            raise
 
     def carry_out(self, settled: Settled) -> None:
         """What the scheduler decided: mark what each node is to be told, and tell the root."""
@@ -109,14 +111,20 @@ class Links:
         for assignment in touched:
             if assignment.is_placed:
                 self.lower.mark(assignment.child_id, assignment.service_id)
-        observed = self._placements.observations_by_id([put.instance_id for put in settled.puts])
-        for put in settled.puts:
-            if put.desired is Desired.RUNNING:
-                self._tell(put, observed.get(put.instance_id))
-        for forget, observation in settled.forgotten:
-            self._tell_last(forget, observation)
-        if touched:
-            self._say_summary()
+        if not touched:
+            return
+        self._say_summary()
+        try:
+            self._tell_settled(settled)
+        except HedgerowError:
+            self.upper.say_all()
+            raise
+
+    def mark_all(self) -> None:
+        """At start: we may have died after a decision was kept and before any node was told."""
+        for assignment in self._placements.all_assignments():
+            if assignment.is_placed:
+                self.lower.mark(assignment.child_id, assignment.service_id)
 
     def services_dropped(self, service_ids: Iterable[ServiceId]) -> None:
         """The spec of these may have changed or gone: every node that has them must hear."""
@@ -224,6 +232,21 @@ class Links:
         self._placements.fold_report(child_id, ended, self._clock.now_s())
         self.scheduler.services_changed({each.service_id for each in left})
 
+    def _take_observations(self, child_id: ChildId, report: Report) -> None:
+        news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())
+        for assignment, observation in news:
+            self._tell(assignment, observation)
+        self.scheduler.services_changed({each.service_id for each, seen in news if seen.is_terminal})
+        self._drop_gone(child_id, report)
+
+    def _tell_settled(self, settled: Settled) -> None:
+        running = [put for put in settled.puts if put.desired is Desired.RUNNING]
+        observed = self._placements.observations_by_id([put.instance_id for put in running])
+        for put in running:
+            self._tell(put, observed.get(put.instance_id))
+        if settled.forgotten:
+            self._tell_last_words(settled.forgotten)
+
     def _tell(self, assignment: Assignment, observation: Observation | None) -> None:
         self.upper.observe(self._upward(assignment, observation))
 
@@ -231,12 +254,13 @@ class Links:
         record = self._nodes.get(assignment.child_id)
         return upward(assignment, observation, record.info if record else None)
 
-    def _tell_last(self, forget: Forget, observation: Observation | None) -> None:
+    def _tell_last_words(self, forgotten: Iterable[tuple[Forget, Observation | None]]) -> None:
         """Only the slot's last instance speaks for it: a predecessor's end is no news of the slot."""
-        others = self._placements.assignments_of([forget.assignment.service_id])
-        if not any(each.origin_id == forget.assignment.origin_id for each in others):
-            said = last_word(forget.assignment, forget.state, observation, self._clock.now_s())
-            self.upper.observe(said)
+        services = {forget.assignment.service_id for forget, _ in forgotten}
+        left = origins(self._placements.assignments_of(sorted(services)))
+        for forget, observation in forgotten:
+            if forget.assignment.origin_id not in left:
+                self.upper.observe(last_word(forget.assignment, forget.state, observation, self._clock.now_s()))
 
     def _say_summary(self) -> None:
         self._says_summary = True

@@ -88,6 +88,7 @@ def build_tier(parts: Parts) -> Tier:
     links.bind(lower, scheduler)
     lower.add_children(joined_children(parts.documents))
     scheduler.load(links.clusters.values())
+    links.mark_all()
     nudge = LateNudge()
     manager = Manager(intents, nudge, parts.new_id, parts.clock)
     nudge.service = RootService(links, scheduler, lower, manager)

@@ -78,12 +78,22 @@ class Links:
 
     def on_report(self, child_id: ChildId, report: Report) -> None:
         self._note_cluster(child_id, report)
-        news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())
-        self.scheduler.services_changed({assignment.service_id for assignment, _ in news})
-        self._drop_gone(child_id, report)
+        try:
+            news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())
+            self.scheduler.services_changed({assignment.service_id for assignment, _ in news})
+            self._drop_gone(child_id, report)
+        except HedgerowError:
+            self.scheduler.services_changed({each.service_id for each in report.observations})
+            raise
 
     def carry_out(self, settled: Settled) -> None:
         for assignment in (*settled.puts, *settled.forgotten):
+            if assignment.is_placed:
+                self.lower.mark(assignment.child_id, assignment.service_id)
+
+    def mark_all(self) -> None:
+        """At start: we may have died after a decision was kept and before any cluster was told."""
+        for assignment in self._placements.all_assignments():
             if assignment.is_placed:
                 self.lower.mark(assignment.child_id, assignment.service_id)
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_common.link.placement_store import PlacementStore
+from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Assignment
 from edge_common.model.lifecycle import Desired, Reason
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.placement.brake import is_mass_loss
+from edge_common.placement.place import Placement
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core.placing import decide, recovered, request_of
 from root_orchestrator.core.reconcile import (
@@ -31,9 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Settled:
-    """What one settle changed. `ended_services` were removed and have nothing left."""
+    """What one settle changed. `ended_services` were removed and have nothing left; `placed` got a cluster just now."""
 
     puts: list[Assignment] = field(default_factory=list)
+    placed: list[Assignment] = field(default_factory=list)
     forgotten: list[Assignment] = field(default_factory=list)
     ended_services: list[ServiceId] = field(default_factory=list)
 
@@ -113,17 +116,28 @@ class Scheduler:
             self._dirty |= self._unplaced
         settled = Settled()
         dirty, self._dirty = sorted(self._dirty), set()
-        for intent in self._intents.services_by_id(dirty):
-            self._settle_service(intent, settled)
-        forgotten = {assignment.instance_id for assignment in settled.forgotten}
-        kept = [put for put in settled.puts if put.instance_id not in forgotten]
-        self._placements.write_assignments(kept, sorted(forgotten))
+        try:
+            for intent in self._intents.services_by_id(dirty):
+                self._settle_service(intent, settled)
+            forgotten = {assignment.instance_id for assignment in settled.forgotten}
+            kept = [put for put in settled.puts if put.instance_id not in forgotten]
+            self._placements.write_assignments(kept, sorted(forgotten))
+        except HedgerowError:
+            self._dirty.update(dirty)
+            for assignment in settled.placed:
+                self._reservations.release(assignment)
+            raise
         return settled
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._dirty) or (self._has_new_room and bool(self._unplaced))
 
     def _settle_service(self, intent: ServiceIntent, settled: Settled) -> None:
         situation = self._situation(intent)
         if is_gone(situation):
             settled.ended_services.append(intent.service_id)
+            self._dirty.add(intent.service_id)
             self._unplaced.discard(intent.service_id)
             self._graces.pop(intent.service_id, None)
             return
@@ -149,7 +163,10 @@ class Scheduler:
         requests = [request_of(search, situation.intent.spec) for search in searches]
         answers = self._reservations.place(situation.intent.service_id, requests)
         for search, answer in zip(searches, answers, strict=True):
-            puts |= {put.instance_id: put for put in decide(search, answer, now_s)}
+            decided = decide(search, answer, now_s)
+            puts |= {put.instance_id: put for put in decided}
+            if isinstance(answer, Placement):
+                settled.placed.append(decided[-1])
         for assignment in situation.assignments:
             if assignment.reason is Reason.CLUSTER_LOST and not situation.is_lost(assignment):
                 puts.setdefault(assignment.instance_id, recovered(assignment, now_s))
@@ -176,7 +193,8 @@ class Scheduler:
         for command in commands:
             if isinstance(command, Forget):
                 self._has_new_room |= self._reservations.release(command.assignment)
-        if any(not isinstance(command, FindCluster) for command in commands):
+        is_stopping = any(put.desired is Desired.STOPPED for put in puts.values())
+        if is_stopping or any(not isinstance(command, FindCluster) for command in commands):
             self._dirty.add(service_id)
         after = [
             each

@@ -66,7 +66,7 @@ class RootService:
             self._links.carry_out(settled)
             if settled.ended_services:
                 self._manager.forget_services(settled.ended_services)
-            if not settled:
+            if not self._scheduler.has_work:
                 break
         self._lower.flush()
 

@@ -102,14 +102,19 @@ class ParentLinks:
         }
 
     def add_children(self, child_ids: Iterable[ChildId]) -> None:
-        """Begin to listen to these. Those that are known already stay as they are."""
+        """Begin to listen to these. Those that are known already stay as they are.
+
+        What was said to them before is compared with what is wanted now: we may have died between the two.
+        """
         new = [child_id for child_id in child_ids if child_id not in self._children]
         for child_id in new:
             revision, published = self._store.load(child_id)
             liveness = Liveness(self._lease_s, None)
             liveness.must_prove(self._clock.monotonic_s())
-            self._children[child_id] = _Child(ChildDocuments(child_id, revision, published), liveness)
+            documents = ChildDocuments(child_id, revision, published, dirty=set(published))
+            self._children[child_id] = _Child(documents, liveness)
             self._unready[child_id] = None
+            self._dirty.add(child_id)
         if new:
             self._transport.subscribe(topics_of(new))
 

@@ -4,7 +4,7 @@ Assignments are written by the tier's scheduler alone, observations by its links
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
@@ -15,8 +15,9 @@ from edge_common.plumbing.documents.interface import Delete, Document, Documents
 ASSIGNMENTS = "assignments"
 OBSERVATIONS = "observations"
 INDEXES = (
-    Index(ASSIGNMENTS, ("service_id",)),
+    Index(ASSIGNMENTS, ("child_id", "service_id")),
     Index(ASSIGNMENTS, ("child_id", "desired")),
+    Index(ASSIGNMENTS, ("service_id",)),
     Index(OBSERVATIONS, ("service_id",)),
 )
 
@@ -70,7 +71,8 @@ class PlacementStore:
     def fold_report(
         self, child_id: ChildId, heard: Sequence[Observation], heard_at_s: float
     ) -> list[tuple[Assignment, Observation]]:
-        """Keep what is news of instances that this child has; returns those. What it says of others counts nothing."""
+        """Keep what is news of instances that this child has; returns those. What it says of others counts nothing, and
+        which slot of which service an instance fills is not the child's to say."""
         assignments = self.assignments_by_id([observation.instance_id for observation in heard])
         known = self.observations_by_id(list(assignments))
         news: list[tuple[Assignment, Observation]] = []
@@ -79,7 +81,11 @@ class PlacementStore:
             if assignment is None or assignment.child_id != child_id:
                 continue
             before = known.get(observation.instance_id)
-            after = fold(before, observation)
+            after = replace(
+                fold(before, observation),
+                service_id=assignment.service_id,
+                instance_number=assignment.instance_number,
+            )
             if after != before:
                 known[observation.instance_id] = after
                 news.append((assignment, after))

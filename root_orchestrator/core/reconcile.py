@@ -78,11 +78,11 @@ class Situation:
         if heard is None or heard.observation.state is not State.CLUSTER_SCHEDULED:
             return False
         is_refused = heard.observation.reason in HANDED_BACK
-        return is_refused and self.now_s - max(assignment.since_s, 0.0) >= GRACE_S
+        return is_refused and self.now_s >= assignment.since_s + GRACE_S
 
 
 def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
-    wanted = () if situation.intent.is_removed else situation.intent.slots
+    wanted = dict.fromkeys(() if situation.intent.is_removed else situation.intent.slots)
     current: dict[int, Assignment] = {}
     leaving: set[int] = set()
     commands: list[Command] = []
@@ -156,9 +156,11 @@ def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
 
 
 def _roll(current: Sequence[Assignment], leaving: set[int], situation: Situation) -> list[Command]:
-    outdated = [each for each in current if each.is_placed and each.spec_revision != situation.intent.spec_revision]
+    newest = situation.intent.spec_revision
+    outdated = [each for each in current if each.is_placed and each.spec_revision != newest]
     idle = [each for each in outdated if situation.state(each) is not State.RUNNING]
     if idle:
         return [Stop(each) for each in idle]
-    is_settled = not leaving and all(situation.state(each) is State.RUNNING for each in current if each not in outdated)
+    renewed = [each for each in current if not each.is_placed or each.spec_revision == newest]
+    is_settled = not leaving and all(situation.state(each) in (State.RUNNING, State.COMPLETED) for each in renewed)
     return [Stop(outdated[0])] if outdated and is_settled else []
