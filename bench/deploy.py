@@ -31,7 +31,7 @@ def measure(running: Stack) -> dict[str, float]:
     for number in range(SINGLES):
         deploys_ms.append(single_deploy_ms(running, f"s{number}"))
         raw_ms.append(baseline.create_and_start_ms(number))
-    remove_all(running)
+        remove_all(running)
     many_s = many_deploys_s(running)
     remove_all(running)
     quantiles = statistics.quantiles(deploys_ms, n=100, method="inclusive")
@@ -49,12 +49,12 @@ def measure(running: Stack) -> dict[str, float]:
 def warm_up(running: Stack) -> None:
     for number in range(3):
         single_deploy_ms(running, f"w{number}")
-    remove_all(running)
+        remove_all(running)
 
 
 def single_deploy_ms(running: Stack, name: str) -> float:
     """A registered service gets its first instance: what `oak service deploy` does."""
-    document = sla(name)
+    document = sla(name, vcpus=0.25)
     del document["applications"][0]["microservices"][0]["replicas"]
     applications = running.api.request("POST", "/api/application", json=document)
     (application,) = [each for each in applications if each["application_name"] == name]
@@ -90,7 +90,7 @@ class Baseline:
     """The four calls that nobody can do without, with the spec of a container that the engine made."""
 
     def __init__(self, running: Stack) -> None:
-        self._client = c.Client(f"unix://{running.home}/run/containerd.sock", "hedgerow")
+        self._client = c.Client(f"{running.home}/run/containerd.sock", "hedgerow")
         self._tasks = Tasks(self._client)
         self._log = Path(running.home) / "bench.log"
         self._log.touch()
@@ -110,7 +110,7 @@ class Baseline:
         self._tasks.start(name)
         taken_ms = (time.perf_counter() - began_s) * 1000
         self._tasks.end(name, 0)
-        self._tasks.remove(name)
+        self._tasks.clear(name)
         return taken_ms
 
 

@@ -22,7 +22,7 @@ def run() -> dict[str, float]:
 
 def measure(running: Stack, idle_s: float = IDLE_S) -> dict[str, float]:
     time.sleep(SETTLE_S)
-    pids = {part: running.pid(part) for part in PARTS}
+    pids = {part: pid for part, pid in running.pids().items() if part in PARTS}
     before_s = {part: cpu_s(pid) for part, pid in pids.items()}
     began_s = time.monotonic()
     time.sleep(idle_s)

@@ -58,6 +58,7 @@ DELETE_CONTAINER = _method("containers.v1.Containers", "Delete", pb.ContainerId,
 LIST_CONTAINERS = _method("containers.v1.Containers", "ListStream", pb.ListContainersRequest, pb.ListedContainer)
 
 CREATE_TASK = _method("tasks.v1.Tasks", "Create", pb.CreateTaskRequest, pb.TaskStarted, SLOW_CALL_TIMEOUT_S)
+UPDATE_TASK = _method("tasks.v1.Tasks", "Update", pb.UpdateTaskRequest, pb.Nothing)
 START_TASK = _method("tasks.v1.Tasks", "Start", pb.ProcessId, pb.Nothing, SLOW_CALL_TIMEOUT_S)
 GET_TASK = _method("tasks.v1.Tasks", "Get", pb.ProcessId, pb.ProcessHolder)
 KILL_TASK = _method("tasks.v1.Tasks", "Kill", pb.KillRequest, pb.Nothing)

@@ -22,7 +22,7 @@ from node_engine.adapters.runtimes.containerd.naming import container_id, key_of
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
 from node_engine.adapters.runtimes.containerd.registry import RegistryClient, RegistrySettings
 from node_engine.adapters.runtimes.containerd.tasks import Tasks, start_failure
-from node_engine.core.container_spec import DEFAULT_PIDS_LIMIT, NodeFacts, OciSpec, build
+from node_engine.core.container_spec import DEFAULT_PIDS_LIMIT, NodeFacts, OciSpec, build, without_small_quota
 from node_engine.core.image_reference import parse
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState, TaskUsage
 from node_engine.ports import ExecResult, TaskFailure
@@ -197,10 +197,12 @@ class ContainerdRuntime:
 
     def _make(self, plan: TaskPlan, image: LocalImage) -> None:
         name = container_id(plan.key)
-        spec = self._spec(plan, name, image)
+        spec, cpu = without_small_quota(self._spec(plan, name, image))
         self._tasks.put_container(name, image.name, spec, labels(plan))
         mounts = self._tasks.prepare_root(name, image.config.chain_id)
         self._tasks.create(name, mounts, self._logs.ensure(plan.key.instance_id))
+        if cpu is not None:
+            self._tasks.limit_cpu(name, cpu)
 
     def _spec(self, plan: TaskPlan, name: str, image: LocalImage) -> OciSpec:
         try:

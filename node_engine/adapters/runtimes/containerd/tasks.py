@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 RUNTIME_NAME = "io.containerd.runc.v2"
 SPEC_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+RESOURCES_URL = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 KILL_TIMEOUT_S = 10.0
 """SIGKILL works at once unless the process hangs in the kernel."""
 
@@ -58,6 +59,12 @@ class Tasks:
         request = pb.CreateTaskRequest(container_id=name, rootfs=mounts, stdout=output, stderr=output)
         with suppress(Conflict):
             self._client.call(c.CREATE_TASK, request)
+
+    def limit_cpu(self, name: str, cpu: Mapping[str, int]) -> None:
+        request = pb.UpdateTaskRequest(container_id=name)
+        request.resources.type_url = RESOURCES_URL
+        request.resources.value = json.dumps({"cpu": cpu}).encode()
+        self._client.call(c.UPDATE_TASK, request)
 
     def start(self, name: str) -> None:
         try:
