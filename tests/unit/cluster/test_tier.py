@@ -1,0 +1,267 @@
+"""A whole cluster between a root and two nodes, over brokers in memory."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from cluster_orchestrator.app import Parts, Tier, build_tier
+from edge_common.link.child import Description, last_will
+from edge_common.link.events import End
+from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
+from edge_common.model.cluster import ClusterInfo
+from edge_common.model.errors import HedgerowError, NotFound
+from edge_common.model.ids import ChildId, ClusterId, NodeId, ServiceId
+from edge_common.model.instance import Observation
+from edge_common.model.lifecycle import Reason, State
+from edge_common.model.node import NodeInfo, Readiness
+from edge_common.plumbing.clock import FakeClock
+from edge_common.wire.messages import Report
+from tests.unit.cluster.rig import ROOM
+from tests.unit.link.rig import CHILD, WEB, Child, FailingDocuments, FakeReporter, Inbox, Parent
+
+NODES = (ChildId("n1"), ChildId("n2"))
+
+
+class NodeReporter(FakeReporter):
+    def __init__(self, node_id: ChildId) -> None:
+        super().__init__()
+        self._info = NodeInfo(NodeId(node_id), node_id, "amd64", ("container",), ROOM)
+
+    def describe(self, *, is_full: bool, acked_revision: int) -> Description:
+        return Description(node=self._info if is_full else None)
+
+
+class Node(Child):
+    """Runs at once what it is told to, and says so no later than it acknowledges it."""
+
+    def __init__(self, broker: MemoryBroker, clock: FakeClock, child_id: ChildId) -> None:
+        super().__init__(broker, clock, child_id)
+        self.reporter = NodeReporter(child_id)
+        self.restart()
+
+    def work(self) -> None:
+        for event in self.inbox.take():
+            self.link.handle(event)
+        self.link.take_changes()
+        for service_id, document in self.link.desired.items():
+            for each in document.instances:
+                if each.instance_id not in self.reporter.observations:
+                    number = each.instance_number
+                    self.observe(Observation(each.instance_id, service_id, number, State.RUNNING, attempt=1))
+        for gone in sorted(self.reporter.observations.keys() - self.instances):
+            known = self.reporter.observations[gone]
+            self.link.observe(
+                Observation(gone, known.service_id, known.instance_number, State.UNDEPLOYED, attempt=known.attempt)
+            )
+            del self.reporter.observations[gone]
+        self.link.flush()
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.above, self.below = MemoryBroker(), MemoryBroker()
+        self.root = Parent(self.above, self.clock, CHILD)
+        self.documents = FailingDocuments()
+        for name in NODES:
+            self.documents.put("children", {"_id": name, "kind": "node"})
+        self._boots = itertools.count(1)
+        self._ids = map("new-{}".format, itertools.count(1))
+        self.start()
+        self.nodes = {name: Node(self.below, self.clock, name) for name in NODES}
+        self.run(2)
+
+    def start(self) -> None:
+        self.upper, self.lower = Inbox(End.UPPER), Inbox(End.LOWER)
+        self.transports = (
+            MemoryTransport(self.above, CHILD, self.upper, last_will(CHILD)),
+            MemoryTransport(self.below, "parent-cluster", self.lower),
+        )
+        info = ClusterInfo(ClusterId(CHILD), "edge")
+        boot_id = f"cluster-{next(self._boots)}"
+        parts = Parts(self.documents, *self.transports, self.clock, boot_id, lambda: next(self._ids))
+        self.tier: Tier = build_tier(info, parts)
+        for transport in self.transports:
+            transport.start()
+
+    def kill(self) -> None:
+        for transport in self.transports:
+            transport.kill()
+
+    def work(self) -> None:
+        """As a mailbox: what fails is said in the log, and settled again."""
+        for event in (*self.upper.take(), *self.lower.take()):
+            self.tier.service.handle(event)
+        self.attempt(self.tier.service.settle)
+
+    def attempt(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except HedgerowError:
+            assert self.documents.is_away or self.documents.is_read_only
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 2)):
+            self.clock.advance(0.5)
+            self.root.links.tick()
+            self.attempt(self.tier.service.tick)
+            for _ in range(8):
+                self.root.work()
+                self.work()
+                for node in self.nodes.values() if hasattr(self, "nodes") else ():
+                    node.work()
+                self.above.pump()
+                self.below.pump()
+
+    def running(self) -> set[str]:
+        return {each for node in self.nodes.values() for each in node.instances}
+
+    def told(self) -> dict[str, State]:
+        """What the root knows, folded from all reports."""
+        known: dict[str, Observation] = {}
+        for _, report in self.root.owner.reports:
+            for each in report.observations:
+                if each.instance_id not in known or each.order >= known[each.instance_id].order:
+                    known[each.instance_id] = each
+        return {instance_id: each.state for instance_id, each in known.items()}
+
+    @property
+    def reports(self) -> list[Report]:
+        return [report for _, report in self.root.owner.reports]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_what_the_root_wants_runs_on_nodes_and_the_root_hears_of_it(world: World) -> None:
+    world.root.want(WEB, "a", "b")
+    world.run(3)
+    assert world.running() == {"a", "b"}
+    assert world.told() == {"a": State.RUNNING, "b": State.RUNNING}
+    summary = [report.summary for report in world.reports if report.summary][-1]
+    assert (summary.revision, summary.instance_count, summary.ready_node_count) == (1, 2, 2)
+
+
+def test_what_it_does_not_want_any_more_stops_and_is_forgotten(world: World) -> None:
+    world.root.want(WEB, "a", "b")
+    world.run(3)
+    world.root.want(WEB)
+    world.run(15)
+    assert world.running() == set()
+    assert world.told() == {"a": State.UNDEPLOYED, "b": State.UNDEPLOYED}
+    assert world.tier.links.placements.all_assignments() == []
+
+
+def test_a_decision_that_was_kept_is_carried_out_after_a_death(world: World) -> None:
+    world.root.want(WEB, "a", "b")
+    world.root.work()
+    world.above.pump()
+    for event in world.upper.take():
+        world.tier.service.handle(event)
+    changed = world.tier.service._upper.take_changes()
+    world.tier.scheduler.services_changed(changed)
+    assert world.tier.scheduler.settle().puts
+    world.kill()
+    world.start()
+    world.run(15)
+    assert world.running() == {"a", "b"}
+
+
+def test_a_withdrawal_that_was_kept_is_carried_out_after_a_death(world: World) -> None:
+    world.root.want(WEB, "a", "b")
+    world.run(3)
+    world.root.want(WEB, "a")
+    world.root.work()
+    world.above.pump()
+    for event in world.upper.take():
+        world.tier.service.handle(event)
+    changed = world.tier.service._upper.take_changes()
+    world.tier.scheduler.services_changed(changed)
+    assert world.tier.scheduler.settle().puts
+    world.kill()
+    world.start()
+    world.run(15)
+    assert world.running() == {"a"}
+
+
+def test_a_death_of_the_cluster_restarts_nothing(world: World) -> None:
+    world.root.want(WEB, "a", "b")
+    world.run(3)
+    world.kill()
+    world.start()
+    world.run(20)
+    assert world.running() == {"a", "b"}
+    assert {each.succession for each in world.tier.links.placements.all_assignments()} == {0}
+
+
+def test_a_cluster_without_its_root_replaces_a_lost_node(world: World) -> None:
+    world.root.want(WEB, "a")
+    world.run(3)
+    (before,) = world.tier.links.placements.all_assignments()
+    world.above.isolate(CHILD)
+    world.below.isolate(before.child_id)
+    world.run(10)
+    (after,) = world.tier.links.placements.all_assignments()
+    assert (after.origin_id, after.succession) == ("a", 1)
+    world.above.heal(CHILD)
+    world.below.heal(before.child_id)
+    world.run(15)
+    assert world.running() == {after.instance_id}
+    assert world.told() == {"a": State.RUNNING}
+
+
+def test_what_nodes_say_while_the_store_is_away_is_heard_in_the_end(world: World) -> None:
+    world.root.want(WEB, "a")
+    world.run(3)
+    world.documents.is_away = True
+    (node,) = (node for node in world.nodes.values() if "a" in node.instances)
+    (known,) = node.reporter.observations.values()
+    node.observe(Observation(known.instance_id, WEB, 0, State.FAILED, attempt=1, reason=Reason.EXITED))
+    world.run(5)
+    assert world.told() == {"a": State.RUNNING}
+    world.documents.is_away = False
+    world.run(25)
+    assert world.told() == {"a": State.FAILED}
+    assert world.tier.scheduler.free_of(NodeId(node.child_id)) == ROOM
+
+
+def test_what_the_root_wants_while_the_store_is_away_is_done_in_the_end(world: World) -> None:
+    world.documents.is_read_only = True
+    world.root.want(WEB, "a")
+    world.run(10)
+    assert world.running() == set()
+    world.documents.is_read_only = False
+    world.run(15)
+    assert world.running() == {"a"}
+    assert world.told() == {"a": State.RUNNING}
+
+
+def test_a_node_whose_readiness_could_not_be_noted_becomes_ready_in_the_end(world: World) -> None:
+    world.below.cut("n1")
+    world.documents.is_away = True
+    world.below.isolate("n1")
+    world.run(8)
+    world.below.heal("n1")
+    world.documents.is_away = False
+    world.run(25)
+    assert world.tier.links.health()[ChildId("n1")].readiness is Readiness.READY
+    world.root.want(ServiceId("db"), "d1", "d2")
+    world.run(5)
+    assert all(node.instances for node in world.nodes.values())
+
+
+def test_questions_about_an_instance_go_to_its_node(world: World) -> None:
+    world.root.want(WEB, "a")
+    world.run(3)
+    answers: list[object] = []
+    for node in world.nodes.values():
+        node.reporter.answers["logs"] = {"lines": [node.child_id]}
+    world.root.links.request(CHILD, "logs", {"instance_id": "a", "service_id": WEB}, 10, answers.append)
+    world.root.links.request(CHILD, "logs", {"instance_id": "x", "service_id": WEB}, 10, answers.append)
+    world.run(2)
+    (holder,) = (node.child_id for node in world.nodes.values() if node.instances)
+    assert {"lines": [holder]} in answers
+    assert [str(each) for each in answers if isinstance(each, NotFound)] == ["No node of cluster edge has instance x."]
