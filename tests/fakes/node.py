@@ -7,6 +7,7 @@ from edge_common.link.child import last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.events import End, PostingEvents
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
+from edge_common.model.errors import Overloaded
 from edge_common.model.ids import ChildId, InstanceId, NodeId
 from edge_common.model.node import Usage
 from edge_common.plumbing.clock import FakeClock
@@ -40,23 +41,36 @@ class InlinePool:
 
 
 class ManualPool:
-    """Keeps its jobs until a test runs them, in any order."""
+    """Keeps its jobs until a test runs them, and what they return until a test delivers it, each in any order."""
 
     def __init__(self, post: Callable[[object], object], capacity: int = 64) -> None:
         self._post = post
         self._capacity = capacity
         self.jobs: list[Job] = []
+        self.results: list[object] = []
 
     def room(self) -> int:
-        return self._capacity - len(self.jobs)
+        return self._capacity - len(self.jobs) - len(self.results)
 
     def submit(self, job: Job) -> None:
+        if not self.room():
+            raise Overloaded("This pool is full.")
         self.jobs.append(job)
 
     def run(self, position: int = 0) -> None:
         event = self.jobs.pop(position)()
         if event is not None:
-            self._post(event)
+            self.results.append(event)
+
+    def deliver(self, position: int = 0) -> None:
+        self._post(self.results.pop(position))
+
+    def finish(self) -> None:
+        """Run and deliver all there is."""
+        while self.jobs:
+            self.run()
+        while self.results:
+            self.deliver()
 
 
 class FakeProbe:
@@ -105,12 +119,14 @@ class FakeNode:
     documents: Documents = field(default_factory=MemoryDocuments)
     logs: FakeLogs = field(default_factory=FakeLogs)
     probe: FakeProbe = field(default_factory=FakeProbe)
-    has_manual_pool: bool = False
+    has_manual_pools: bool = False
+    capacity: int = 64
     boots: int = 0
     service: NodeService | None = None
     mailbox: Mailbox | None = None
     transport: MemoryTransport | None = None
     pool: InlinePool | ManualPool | None = None
+    chores: InlinePool | ManualPool | None = None
 
     def boot(self) -> NodeService:
         self.boots += 1
@@ -118,7 +134,8 @@ class FakeNode:
         self.transport = MemoryTransport(
             self.broker, self.node_id, PostingEvents(End.UPPER, post), last_will(self.node_id)
         )
-        self.pool = ManualPool(post) if self.has_manual_pool else InlinePool(post)
+        self.pool = ManualPool(post, self.capacity) if self.has_manual_pools else InlinePool(post)
+        self.chores = ManualPool(post) if self.has_manual_pools else InlinePool(post)
         runtimes: dict[str, Runtime] = {self.runtime.name: self.runtime}
         self.service = node_service(
             NodeParts(
@@ -129,7 +146,7 @@ class FakeNode:
                 records=DocumentRecordStore(self.documents),
                 runtimes=runtimes,
                 pool=self.pool,
-                chores=InlinePool(post),
+                chores=self.chores,
                 probe=self.probe,
                 logs=self.logs,
                 clock=self.clock,
@@ -144,7 +161,7 @@ class FakeNode:
         if self.transport is not None:
             self.transport.kill()
         self.runtime.close()
-        self.service = self.mailbox = self.transport = self.pool = None
+        self.service = self.mailbox = self.transport = self.pool = self.chores = None
 
     def pump(self) -> float:
         """What is due now; returns the seconds until the next tick."""

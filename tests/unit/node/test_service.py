@@ -2,51 +2,13 @@
 
 import pytest
 
-from edge_common.link.memory_broker import MemoryBroker
-from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
+from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason, State
-from edge_common.model.service import ServiceSpec
-from edge_common.plumbing.clock import FakeClock
 from node_engine.core.task import TaskKey
-from tests.fakes.node import FakeNode
-from tests.fakes.parent import FakeParent
-from tests.fakes.runtime import FakeRuntime
+from tests.unit.node.world import World, make_spec
 
-NODE = ChildId("node-1")
 A = InstanceId("a")
-SPEC = ServiceSpec(ServiceId("s1"), ApplicationId("app"), "app.ns.web.ns", "container", "docker.io/library/web:1")
-
-
-class World:
-    def __init__(self, *, has_manual_pool: bool = False) -> None:
-        self.clock = FakeClock()
-        self.broker = MemoryBroker()
-        self.parent = FakeParent(self.broker, NODE)
-        self.node = FakeNode(self.broker, self.clock, NODE, has_manual_pool=has_manual_pool)
-        self.node.boot()
-        self.settle()
-
-    @property
-    def runtime(self) -> FakeRuntime:
-        return self.node.runtime
-
-    def settle(self) -> None:
-        for _ in range(20):
-            self.node.pump()
-            if not self.broker.pump():
-                return
-
-    def pass_time(self, seconds: float) -> None:
-        until_s = self.clock.monotonic_s() + seconds
-        self.settle()
-        while (left_s := until_s - self.clock.monotonic_s()) > 1e-9:
-            self.clock.advance(min(left_s, 0.25))
-            self.settle()
-
-    def restart(self) -> None:
-        self.node.kill()
-        self.node.boot()
-        self.settle()
+SPEC = make_spec()
 
 
 @pytest.fixture

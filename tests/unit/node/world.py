@@ -6,7 +6,7 @@ from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import FakeClock
 from node_engine.core.record import Record
 from node_engine.service import NodeService
-from tests.fakes.node import FakeNode, ManualPool
+from tests.fakes.node import FakeNode, InlinePool, ManualPool
 from tests.fakes.parent import FakeParent
 from tests.fakes.runtime import FakeRuntime
 
@@ -20,11 +20,11 @@ def make_spec(name: str = "s1", **fields: object) -> ServiceSpec:
 
 
 class World:
-    def __init__(self, *, has_manual_pool: bool = False) -> None:
+    def __init__(self, *, has_manual_pools: bool = False, capacity: int = 64) -> None:
         self.clock = FakeClock()
         self.broker = MemoryBroker()
         self.parent = FakeParent(self.broker, NODE)
-        self.node = FakeNode(self.broker, self.clock, NODE, has_manual_pool=has_manual_pool)
+        self.node = FakeNode(self.broker, self.clock, NODE, has_manual_pools=has_manual_pools, capacity=capacity)
         self.node.boot()
         self.settle()
 
@@ -39,10 +39,20 @@ class World:
         return self.node.service
 
     @property
-    def jobs(self) -> ManualPool:
-        if not isinstance(self.node.pool, ManualPool):
-            raise TypeError("This world's pool does its jobs by itself.")
-        return self.node.pool
+    def pool(self) -> ManualPool:
+        return _manual(self.node.pool)
+
+    @property
+    def chores(self) -> ManualPool:
+        return _manual(self.node.chores)
+
+    def finish_work(self) -> None:
+        """Until no pool has anything left to do."""
+        self.settle()
+        while self.pool.jobs or self.pool.results or self.chores.jobs or self.chores.results:
+            self.chores.finish()
+            self.pool.finish()
+            self.settle()
 
     def record(self, instance_id: str) -> Record:
         return self.service.instances.records[InstanceId(instance_id)]
@@ -67,3 +77,9 @@ class World:
         self.node.kill()
         self.node.boot()
         self.settle()
+
+
+def _manual(pool: InlinePool | ManualPool | None) -> ManualPool:
+    if not isinstance(pool, ManualPool):
+        raise TypeError("This world's pools do their jobs by themselves.")
+    return pool
