@@ -2,17 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tests.parts.mongo import MongoServer, mongo_server_process
 from tests.parts.stack import Stack, stack
 
+STORES = ("sqlite", "mongo")
+
+
+@dataclass(frozen=True)
+class Running:
+    """`server` is None with SQLite, which lives in the processes of the services."""
+
+    stack: Stack
+    server: MongoServer | None = None
+
 
 @contextmanager
-def stack_on(store: str) -> Iterator[tuple[Stack, MongoServer | None]]:
-    """`store` is "sqlite" or "mongo"; the latter is a server of its own."""
+def stack_on(store: str) -> Iterator[Running]:
+    """`store` is one of STORES; a MongoDB server is one of its own, which may be killed."""
     if store == "sqlite":
         with stack() as running:
-            yield running, None
+            yield Running(running)
         return
     with mongo_server_process() as server:
         settings = {
@@ -20,4 +31,4 @@ def stack_on(store: str) -> Iterator[tuple[Stack, MongoServer | None]]:
             "HEDGEROW_CLUSTER_STORE_URL": f"{server.url}/hedgerow_cluster",
         }
         with stack(settings) as running:
-            yield running, server
+            yield Running(running, server)

@@ -63,8 +63,9 @@ class Stack:
         self.api.token = self.api.request("POST", "/api/auth/login", json=body)["token"]
 
     def apply(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
-        services: list[dict[str, Any]] = self.api.request("PUT", "/api/apply", json=document)["services"]
-        return services
+        """What became of each service: microserviceID, outcome ..."""
+        applications = self.api.request("PUT", "/api/apply", json=document)["applications"]
+        return [service for application in applications for service in application["services"]]
 
     def services(self, application_id: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.api.request("GET", f"/api/services/{application_id}")
@@ -82,12 +83,10 @@ class Stack:
 
         eventually(is_so, timeout_s=timeout_s, interval_s=0.1, message=f"{count} RUNNING instances")
 
-    def pid(self, part: str) -> int:
-        """Of one of: mosquitto, containerd, root, cluster, node."""
-        for row in json.loads(self.cli("status", "-o", "json", check=False).stdout)["parts"]:
-            if row["name"] == part:
-                return int(row["pid"])
-        raise AssertionError(f"no part {part}")
+    def pids(self) -> dict[str, int]:
+        """Of mosquitto, containerd, root, cluster and node, those that run."""
+        parts = json.loads(self.cli("status", "-o", "json", check=False).stdout)["parts"]
+        return {row["part"]: int(row["pid"]) for row in parts if row["pid"]}
 
     def ctr(self, *arguments: str) -> list[str]:
         """Lines that containerd's own tool prints about our namespace."""
