@@ -223,12 +223,15 @@ class ChildLink:
 
         def reply(answer: Mapping[str, Any] | HedgerowError) -> None:
             if isinstance(answer, HedgerowError):
-                response = Response(request.request_id, error=type(answer).__name__, message=str(answer))
-            else:
-                response = Response(request.request_id, answer)
-            self._say(topics.response(self.child_id), response)
+                self._refuse(request, answer)
+            elif not self._say(topics.response(self.child_id), Response(request.request_id, answer)):
+                self._refuse(request, TooLarge(f"The answer to {request.kind} is more than can be sent. Ask for less."))
 
         try:
             self._reporter.answer(request.kind, request.body, reply)
         except HedgerowError as error:
             reply(error)
+
+    def _refuse(self, request: Request, error: HedgerowError) -> None:
+        refusal = Response(request.request_id, error=type(error).__name__, message=str(error))
+        self._say(topics.response(self.child_id), refusal)
