@@ -49,7 +49,7 @@ def decode(message_type: type[M], payload: bytes) -> M:
     if not isinstance(document, dict):
         raise InvalidInput(f"A {message_type.__name__} must be one JSON object.")
     version = document.pop("v", None)
-    if version != MAJOR:
+    if isinstance(version, bool) or version != MAJOR:
         raise Incompatible(f"A {message_type.__name__} has version {version!r}; this side speaks version {MAJOR}.")
     return from_document(message_type, document)
 

@@ -38,6 +38,24 @@ class _Pair(ma.Tuple):
     pass
 
 
+class _Float(ma.Float):
+    """A JSON number: marshmallow's own also takes texts and truths."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class _Boolean(ma.Boolean):
+    """true and false: in Python alone 1 and 1.0 would be the same as true."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
 _SCHEMAS: dict[type[Any], Schema] = {}
 
 
@@ -84,9 +102,9 @@ def _plain(hint: Any, **options: Any) -> ma.Field[Any]:
     if hint is str:
         return ma.String(validate=Length(max=MAX_TEXT), **options)
     if hint is bool:
-        return ma.Boolean(truthy={True}, falsy={False}, **options)
+        return _Boolean(**options)
     if hint is int:
         return ma.Integer(strict=True, validate=Range(-MAX_WHOLE, MAX_WHOLE), **options)
     if hint is float:
-        return ma.Float(allow_nan=False, **options)
+        return _Float(allow_nan=False, **options)
     raise TypeError(f"{hint!r} has no field on the wire")
