@@ -79,7 +79,7 @@ class World:
         """The network's bad days: every packet may be delayed, doubled, reordered, or cut its connection."""
         for broker in self.brokers():
             broker.policy = SeededFaults(
-                Random(self.random.random()), cut=0.002, delay=0.05, duplicate=0.03, reorder=0.05
+                Random(self.random.random()), cut=0.005, delay=0.2, duplicate=0.1, reorder=0.4
             )
 
     def calm(self) -> None:
