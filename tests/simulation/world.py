@@ -78,9 +78,7 @@ class World:
     def disturb(self) -> None:
         """The network's bad days: every packet may be delayed, doubled, reordered, or cut its connection."""
         for broker in self.brokers():
-            broker.policy = SeededFaults(
-                Random(self.random.random()), cut=0.005, delay=0.2, duplicate=0.1, reorder=0.4
-            )
+            broker.policy = SeededFaults(Random(self.random.random()), cut=0.005, delay=0.2, duplicate=0.1, reorder=0.4)
 
     def calm(self) -> None:
         """All faults end: everybody is up, connected and undisturbed."""
