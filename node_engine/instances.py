@@ -201,6 +201,7 @@ class Instances:
             self._observer.request(operation.runtime)
         record = self._records.get(instance_id)
         if record is None:
+            self._seen.gone(operation.key)  # a stray that is still there is found again at the next look
             return
         moment = Moment(self._clock.now_s(), self._clock.monotonic_s())
         if failure is None:

@@ -57,6 +57,7 @@ class Trial:
             "exit": self.exit,
             "fail": self.fail,
             "kill": lambda _: self.world.restart(),
+            "finish": lambda _: self.world.finish_work(),
             "reboot": self.reboot,
             "deafen": self.deafen,
             "away": self.away,
@@ -81,13 +82,15 @@ class Trial:
             self.world.parent.want(spec, wanted)
 
     def work(self, number: int) -> None:
-        pool = (self.world.pool, self.world.chores)[number % 2]
-        if pool.jobs:
+        pools = [pool for pool in (self.world.pool, self.world.chores) if pool.jobs]
+        if pools:
+            pool = pools[number % len(pools)]
             pool.run(number % len(pool.jobs))
 
     def deliver(self, number: int) -> None:
-        pool = (self.world.pool, self.world.chores)[number % 2]
-        if pool.results:
+        pools = [pool for pool in (self.world.pool, self.world.chores) if pool.results]
+        if pools:
+            pool = pools[number % len(pools)]
             pool.deliver(number % len(pool.results))
 
     def stray(self, number: int) -> None:
@@ -112,10 +115,10 @@ class Trial:
         self.world.node.boot()
 
     def deafen(self, number: int) -> None:
-        self.world.runtime.does_tell = number % 2 == 0
+        self.world.runtime.does_tell = number % 3 != 0
 
     def away(self, number: int) -> None:
-        self.world.runtime.is_reachable = number % 2 == 0
+        self.world.runtime.is_reachable = number % 4 != 0
 
     def all_wanted(self) -> list[InstanceId]:
         return [InstanceId(each) for ids in self.wanted.values() for each in ids]
@@ -152,17 +155,19 @@ class Trial:
             assert (heard.state, heard.attempt) == (record.state, record.attempt)
 
 
-steps = st.tuples(
-    st.sampled_from(
-        ["want", "want", "withdraw", "work", "work", "work", "deliver", "deliver", "deliver", "exit", "fail", "kill",
-         "reboot", "deafen", "away", "lose", "cut", "stray", "wait", "wait"]
-    ),
-    st.integers(0, 30),
-)  # fmt: skip
+ACTIONS = (
+    ["want"] * 4
+    + ["withdraw"] * 2
+    + ["work", "deliver"] * 8
+    + ["exit"] * 4
+    + ["wait"] * 4
+    + ["finish", "fail", "kill", "reboot", "deafen", "away", "lose", "cut", "stray"]
+)
+steps = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 30))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(steps, max_size=40))
+@given(st.lists(steps, min_size=10, max_size=60))
 def test_in_the_end_what_is_wanted_runs_and_nothing_else(plan: list[tuple[str, int]]) -> None:
     trial = Trial()
     for name, number in plan:
