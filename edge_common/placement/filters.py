@@ -153,6 +153,10 @@ def _lacks_room(resource: int, name: str, unit: Callable[[int], str]) -> Clause:
     return clause
 
 
+def _lacks_overlay(_request: Request, _candidates: Candidates, _rows: Ints) -> Phrase:
+    return _has_have("no overlay network, which a service address or a mapped port needs")
+
+
 def _lacks_shape(request: Request, _candidates: Candidates, _rows: Ints) -> Phrase:
     asked = request.resources
     return _has_have(
@@ -206,7 +210,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("avoided", Ground.CAPACITY, _is_not_avoided, _says("has just handed it back", "have just handed it back")),
     Filter("architecture", Ground.ELIGIBILITY, _of_kind(Kind.has_architecture), _lacks_architecture),
     Filter("runtime", Ground.ELIGIBILITY, _of_kind(Kind.has_runtime), _lacks_runtime),
-    Filter("overlay", Ground.ELIGIBILITY, _of_kind(Kind.has_network), _says("has no overlay", "have no overlay")),
+    Filter("overlay", Ground.ELIGIBILITY, _of_kind(Kind.has_network), _lacks_overlay),
     Filter("cpu", Ground.CAPACITY, _has_room(CPU), _lacks_room(CPU, "CPU", _cores)),
     Filter("memory", Ground.CAPACITY, _has_room(MEMORY), _lacks_room(MEMORY, "memory", _mb)),
     Filter("disk", Ground.CAPACITY, _has_room(DISK), _lacks_room(DISK, "disk", _mb)),

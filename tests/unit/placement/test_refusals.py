@@ -84,7 +84,12 @@ FULL = Resources(500, 200, 50)
             Reason.NOT_ELIGIBLE,
             "The only node, alder, has no runtime 'docker' (none at all).",
         ),
-        ([ALDER], replace(ASKED, needs_overlay=True), Reason.NOT_ELIGIBLE, "The only node, alder, has no overlay."),
+        (
+            [ALDER],
+            replace(ASKED, needs_overlay=True),
+            Reason.NOT_ELIGIBLE,
+            "The only node, alder, has no overlay network, which a service address or a mapped port needs.",
+        ),
         (
             [replace(ALDER, used_ports=((80, Transport.TCP),))],
             replace(ASKED, ports=(PortMapping(80, 80), PortMapping(81, 81))),
