@@ -10,14 +10,15 @@ HOST = "127.0.0.1"
 
 
 class TcpProxy:
-    def __init__(self, to_port: int) -> None:
-        self.port = free_port()
+    def __init__(self, to_port: int, host: str = HOST, port: int | None = None) -> None:
+        """On a free port of `host` when no port is given."""
+        self.port = port or free_port()
         self._to_port = to_port
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._flows = threading.Event()
         self._flows.set()
-        self._listener = socket.create_server((HOST, self.port))
+        self._listener = socket.create_server((host, self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
