@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cluster_orchestrator.core.placing import origins
@@ -17,11 +18,10 @@ from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
-from edge_common.link.withdrawal import gone
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import HedgerowError, InvalidInput, NotFound
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
-from edge_common.model.instance import Assignment, Observation, undeployed
+from edge_common.model.instance import Assignment, Observation
 from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
 from edge_common.plumbing.clock import Clock
@@ -216,21 +216,9 @@ class Links:
         self.lower.request(newest.child_id, kind, {**body, "instance_id": newest.instance_id}, ANSWER_S, reply)
 
     def _drop_gone(self, child_id: ChildId, report: Report) -> None:
-        stopping = self._placements.stopping_on(child_id)
-        if not stopping:
-            return
-        observed = self._placements.observations_by_id([each.instance_id for each in stopping])
-        left = gone(
-            stopping,
-            observed=observed.keys(),
-            reported={each.instance_id for each in report.observations},
-            is_full=report.is_full,
-            acked_revision=report.acked_revision,
-            withdrawn_at=lambda service_id: self.lower.withdrawn_at(child_id, service_id),
-        )
-        ended = [undeployed(each, observed.get(each.instance_id), self._clock.now_s()) for each in left]
-        self._placements.fold_report(child_id, ended, self._clock.now_s())
-        self.scheduler.services_changed({each.service_id for each in left})
+        withdrawn_at = partial(self.lower.withdrawn_at, child_id)
+        ended = self._placements.drop_gone(child_id, report, withdrawn_at, self._clock.now_s())
+        self.scheduler.services_changed(ended)
 
     def _take_observations(self, child_id: ChildId, report: Report) -> None:
         news = self._placements.fold_report(child_id, report.observations, self._clock.now_s())

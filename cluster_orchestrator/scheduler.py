@@ -10,6 +10,7 @@ from cluster_orchestrator.core.records import NodeRecord
 from cluster_orchestrator.core.reservations import Reservations
 from cluster_orchestrator.core.summary import NodeView, summarise
 from cluster_orchestrator.ports import World
+from edge_common.link.brake import Brake
 from edge_common.link.placement_store import PlacementStore
 from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
@@ -18,7 +19,6 @@ from edge_common.model.instance import Assignment, Observation
 from edge_common.model.lifecycle import Desired, Reason
 from edge_common.model.node import Readiness
 from edge_common.model.resources import Resources
-from edge_common.placement.brake import is_mass_loss
 from edge_common.placement.place import Placement
 from edge_common.plumbing.clock import Clock
 
@@ -59,7 +59,7 @@ class Scheduler:
         self._dirty: set[ServiceId] = set()
         self._unplaced: set[ServiceId] = set()
         self._has_new_room = False
-        self._is_braked = False
+        self._brake = Brake()
 
     def load(self, nodes: Iterable[NodeRecord], service_ids: Iterable[ServiceId]) -> None:
         """At start: the table of candidates from what is kept, and everything dirty."""
@@ -178,7 +178,7 @@ class Scheduler:
             observations={heard.observation.instance_id: heard.observation for heard in observed},
             nodes=self._world.health(),
             lease_s=self._lease_s,
-            is_braked=self._is_braked,
+            is_braked=self._brake.is_on,
         )
 
     def _hold(self, situation: Situation) -> None:
@@ -226,17 +226,9 @@ class Scheduler:
             (self._unplaced.add if waits else self._unplaced.discard)(service_id)
 
     def _check_brake(self) -> None:
-        unheard = [each.unheard_s for each in self._world.unready().values()]
-        is_braked = is_mass_loss(len(self._world.health()), unheard)
-        if is_braked == self._is_braked:
-            return
-        self._is_braked = is_braked
-        if is_braked:
-            logger.warning("event=mass_loss away=%d of=%d: replacements are held back", len(unheard), len(self._nodes))
-            return
-        logger.info("event=mass_loss_over")
-        for node_id in self._nodes:
-            self.services_changed(each.service_id for each in self._store.assignments_on(ChildId(node_id)))
+        if self._brake.check(len(self._world.health()), self._world.unready().values()):
+            for child_id in self._nodes:
+                self.services_changed(each.service_id for each in self._store.assignments_on(ChildId(child_id)))
 
 
 def _say(command: Command) -> str:

@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
-from edge_common.link.withdrawal import gone
 from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, ServiceId
-from edge_common.model.instance import Observation, undeployed
 from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
 from edge_common.plumbing.clock import Clock
@@ -145,22 +144,9 @@ class Links:
             self._cluster_store.put(record)
 
     def _drop_gone(self, child_id: ChildId, report: Report) -> None:
-        stopping = self._placements.stopping_on(child_id)
-        if not stopping:
-            return
-        observed = self._placements.observations_by_id([each.instance_id for each in stopping])
-        left = gone(
-            stopping,
-            observed=observed.keys(),
-            reported={each.instance_id for each in report.observations},
-            is_full=report.is_full,
-            acked_revision=report.acked_revision,
-            withdrawn_at=lambda service_id: self.lower.withdrawn_at(child_id, service_id),
-        )
-        now_s = self._clock.now_s()
-        ended: list[Observation] = [undeployed(each, observed.get(each.instance_id), now_s) for each in left]
-        self._placements.fold_report(child_id, ended, now_s)
-        self.scheduler.services_changed({each.service_id for each in left})
+        withdrawn_at = partial(self.lower.withdrawn_at, child_id)
+        ended = self._placements.drop_gone(child_id, report, withdrawn_at, self._clock.now_s())
+        self.scheduler.services_changed(ended)
 
 
 def _lasting(record: ClusterRecord) -> ClusterRecord:

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from edge_common.link.brake import Brake
 from edge_common.link.placement_store import PlacementStore
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Assignment
 from edge_common.model.lifecycle import Desired, Reason
-from edge_common.model.node import ChildHealth, Readiness
-from edge_common.placement.brake import is_mass_loss
+from edge_common.model.node import Readiness
 from edge_common.placement.place import Placement
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core.placing import decide, recovered, request_of
@@ -65,7 +65,7 @@ class Scheduler:
         self._unplaced: set[ServiceId] = set()
         self._graces: dict[ServiceId, float] = {}
         self._has_new_room = False
-        self._is_braked = False
+        self._brake = Brake()
 
     def load(self, clusters: Iterable[ClusterRecord]) -> None:
         """At start: the table of candidates from what is kept, and everything dirty."""
@@ -181,7 +181,7 @@ class Scheduler:
             heard={each.observation.instance_id: each for each in heard},
             clusters=self._world.health(),
             now_s=self._clock.now_s(),
-            is_braked=self._is_braked,
+            is_braked=self._brake.is_on,
         )
 
     def _account(
@@ -210,18 +210,9 @@ class Scheduler:
             self._graces.pop(service_id, None)
 
     def _check_brake(self) -> None:
-        unready: Mapping[ChildId, ChildHealth] = self._world.unready()
-        clusters = self._world.health()
-        is_braked = is_mass_loss(len(clusters), [each.unheard_s for each in unready.values()])
-        if is_braked == self._is_braked:
-            return
-        self._is_braked = is_braked
-        if is_braked:
-            logger.warning("event=mass_loss away=%d of=%d: replacements are held back", len(unready), len(clusters))
-            return
-        logger.info("event=mass_loss_over")
-        for child_id in clusters:
-            self.services_changed(each.service_id for each in self._placements.assignments_on(child_id))
+        if self._brake.check(len(self._world.health()), self._world.unready().values()):
+            for child_id in self._world.health():
+                self.services_changed(each.service_id for each in self._placements.assignments_on(child_id))
 
 
 def _say(command: Command) -> str:

@@ -3,14 +3,16 @@
 Assignments are written by the tier's scheduler alone, observations by its links alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from edge_common.link.withdrawal import gone
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
-from edge_common.model.instance import Assignment, HeardObservation, Observation, fold
+from edge_common.model.instance import Assignment, HeardObservation, Observation, fold, undeployed
 from edge_common.model.lifecycle import Desired, Health, Reason, State
 from edge_common.plumbing.documents.interface import Delete, Document, Documents, Index, Put, Where, Write
+from edge_common.wire.messages import Report
 
 ASSIGNMENTS = "assignments"
 OBSERVATIONS = "observations"
@@ -91,6 +93,30 @@ class PlacementStore:
                 news.append((assignment, after))
         self._write_observations((observation for _, observation in news), heard_at_s)
         return news
+
+    def drop_gone(
+        self,
+        child_id: ChildId,
+        report: Report,
+        withdrawn_at: Callable[[ServiceId], int | None],
+        heard_at_s: float,
+    ) -> set[ServiceId]:
+        """Note as UNDEPLOYED what was withdrawn and, by this report, is surely gone; returns the services of those."""
+        stopping = self.stopping_on(child_id)
+        if not stopping:
+            return set()
+        observed = self.observations_by_id([each.instance_id for each in stopping])
+        left = gone(
+            stopping,
+            observed=observed.keys(),
+            reported={each.instance_id for each in report.observations},
+            is_full=report.is_full,
+            acked_revision=report.acked_revision,
+            withdrawn_at=withdrawn_at,
+        )
+        ended = [undeployed(each, observed.get(each.instance_id), heard_at_s) for each in left]
+        self.fold_report(child_id, ended, heard_at_s)
+        return {each.service_id for each in left}
 
     def _write_observations(self, observations: Iterable[Observation], heard_at_s: float) -> None:
         writes: list[Write] = [
