@@ -20,6 +20,12 @@ from root_orchestrator.adapters.api.services import Services
 from root_orchestrator.core.users import ADMIN_USERNAME
 
 _TITLE = "Hedgerow"
+_DESCRIPTION = """\
+What runs where: applications, services, their instances, and the clusters that run them.
+
+Log in with `POST /api/auth/login` and send the token as `Authorization: Bearer TOKEN`; it lives ten minutes. A refusal
+is one sentence and, when one field is wrong, its path. Paths, bodies and fields are Oakestra's where it has them.
+"""
 _DOCUMENT_PREFIX, _, _DOCUMENT_NAME = routes.DOCUMENT.rpartition("/")
 
 
@@ -65,7 +71,9 @@ def _open_document(app: Flask) -> Api:
         OPENAPI_JSON_PATH=_DOCUMENT_NAME,
     )
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    api = Api(app, spec_kwargs={"components": {"securitySchemes": {"bearer": bearer}}})
+    api = Api(
+        app, spec_kwargs={"info": {"description": _DESCRIPTION}, "components": {"securitySchemes": {"bearer": bearer}}}
+    )
     register_errors(app)
     page = get_swaggerui_blueprint(routes.DOCS, routes.DOCUMENT, {"app_name": _TITLE, "validatorUrl": None})
     app.register_blueprint(page)
