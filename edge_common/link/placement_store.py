@@ -5,7 +5,7 @@ Assignments are written by the tier's scheduler alone, observations by its links
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from edge_common.link.withdrawal import gone
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
@@ -25,7 +25,8 @@ INDEXES = (
 
 _ASSIGNMENT_FIELDS = tuple(field.name for field in fields(Assignment))
 _OBSERVATION_FIELDS = tuple(field.name for field in fields(Observation))
-R = TypeVar("R", Assignment, Observation)
+_ANY_DESIRED = [desired.value for desired in Desired]
+"""Names both fields of the index that `stopping_on` needs, so that it serves all assignments of a child too."""
 
 
 class PlacementStore:
@@ -41,10 +42,9 @@ class PlacementStore:
         return {assignment.instance_id: assignment for assignment in found}
 
     def assignments_on(self, child_id: ChildId, service_id: ServiceId | None = None) -> list[Assignment]:
-        where: dict[str, Any] = {"child_id": child_id}
         if service_id is not None:
-            where["service_id"] = service_id
-        return self._assignments(where)
+            return self._assignments({"child_id": child_id, "service_id": service_id})
+        return self._assignments({"child_id": child_id, "desired": _ANY_DESIRED})
 
     def stopping_on(self, child_id: ChildId) -> list[Assignment]:
         return self._assignments({"child_id": child_id, "desired": Desired.STOPPED.value})
