@@ -90,12 +90,12 @@ WRITERS: Mapping[State, frozenset[Tier]] = MappingProxyType(
         State.RUNNING: frozenset({Tier.NODE}),
         State.COMPLETED: frozenset({Tier.NODE}),
         State.FAILED: frozenset({Tier.NODE}),
-        State.UNDEPLOYED: frozenset({Tier.NODE, Tier.CLUSTER}),
+        State.UNDEPLOYED: frozenset(Tier),
         State.DEAD: frozenset({Tier.ROOT, Tier.CLUSTER}),
     }
 )
-"""A cluster says UNDEPLOYED itself only for an instance that no node ever had, and CLUSTER_SCHEDULED only to
-add the reason why it has not placed one."""
+"""A parent says UNDEPLOYED itself only for an instance of which its child surely has nothing, and a cluster
+CLUSTER_SCHEDULED only to add the reason why it has not placed one."""
 
 _BEFORE_NODE = frozenset({State.UNDEPLOYED, State.DEAD})
 
