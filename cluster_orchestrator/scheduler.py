@@ -124,14 +124,10 @@ class Scheduler:
         return bool(self._dirty) or (self._has_new_room and bool(self._unplaced))
 
     def summary(self, revision: int) -> Summary:
-        health = self._world.health()
+        free = self._reservations.free()
+        ready = self._world.health().keys() - self._world.unready().keys()
         views = [
-            NodeView(
-                record.info,
-                self._reservations.free_of(node_id),
-                (seen := health.get(ChildId(node_id))) is not None and seen.readiness is Readiness.READY,
-                record.is_cordoned,
-            )
+            NodeView(record.info, free[node_id], ChildId(node_id) in ready, record.is_cordoned)
             for node_id, record in self._nodes.items()
         ]
         return summarise(revision, views, self._reservations.count)

@@ -71,6 +71,11 @@ class Reservations:
         self._candidates.release(node_id, request)
         return True
 
+    def free(self) -> dict[str, Resources]:
+        """Of every node at once: node by node costs fifty times as much."""
+        rows = self._candidates.columns.free.T.tolist()
+        return {node_id: Resources(*row) for node_id, row in zip(self._candidates.ids, rows, strict=True)}
+
     def free_of(self, node_id: NodeId) -> Resources:
         return self._candidates.free_of(node_id) if node_id in self._candidates else NOTHING
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge_common.model.cluster import Pool, Summary
 from edge_common.model.node import NodeInfo
-from edge_common.model.resources import NOTHING, Resources
+from edge_common.model.resources import Resources
 
 MAX_SHAPES = 8
 
@@ -30,8 +30,8 @@ def summarise(revision: int, nodes: Sequence[NodeView], instance_count: int) -> 
             runtimes,
             has_overlay,
             len(members),
-            sum((member.info.capacity for member in members), NOTHING),
-            sum((_positive(member.free) for member in members), NOTHING),
+            _sum([member.info.capacity for member in members]),
+            _sum([_positive(member.free) for member in members]),
             largest_shapes(_positive(member.free) for member in members),
         )
         for (architecture, runtimes, has_overlay), members in sorted(groups.items())
@@ -49,6 +49,14 @@ def largest_shapes(shapes: Iterable[Resources]) -> tuple[Resources, ...]:
         if len(kept) == MAX_SHAPES:
             break
     return tuple(kept)
+
+
+def _sum(resources: Sequence[Resources]) -> Resources:
+    return Resources(
+        sum(each.cpu_millis for each in resources),
+        sum(each.memory_mb for each in resources),
+        sum(each.disk_mb for each in resources),
+    )
 
 
 def _positive(free: Resources) -> Resources:
