@@ -102,7 +102,8 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
             commands += _keep(current[number], situation, new_id)
         elif number not in leaving:
             commands.append(FindCluster(_first(number, situation.intent, new_id)))
-    return commands + _roll(list(current.values()), leaving, situation)
+    is_filled = not leaving and len(current) == len(wanted)
+    return commands + _roll(list(current.values()), situation, is_filled=is_filled)
 
 
 def grace_ends_s(situation: Situation) -> float | None:
@@ -155,12 +156,12 @@ def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
     return []
 
 
-def _roll(current: Sequence[Assignment], leaving: set[int], situation: Situation) -> list[Command]:
+def _roll(current: Sequence[Assignment], situation: Situation, *, is_filled: bool) -> list[Command]:
     newest = situation.intent.spec_revision
     outdated = [each for each in current if each.is_placed and each.spec_revision != newest]
     idle = [each for each in outdated if situation.state(each) is not State.RUNNING]
     if idle:
         return [Stop(each) for each in idle]
     renewed = [each for each in current if not each.is_placed or each.spec_revision == newest]
-    is_settled = not leaving and all(situation.state(each) in (State.RUNNING, State.COMPLETED) for each in renewed)
+    is_settled = is_filled and all(situation.state(each) in (State.RUNNING, State.COMPLETED) for each in renewed)
     return [Stop(outdated[0])] if outdated and is_settled else []

@@ -149,6 +149,11 @@ class TestRolling:
         leaving = placed(0, desired=Desired.STOPPED)
         assert named(situation(intent(2, 2), leaving, placed(1), states=RUNS * 2)) == []
 
+    def test_the_next_one_waits_also_while_the_last_slot_is_filled_anew(self) -> None:
+        ended = placed(0, desired=Desired.STOPPED)
+        where = situation(intent(2, 2), ended, placed(1), states=(State.UNDEPLOYED, State.RUNNING))
+        assert named(where) == [("Forget", "a0"), ("FindCluster", "new-1")]
+
     @pytest.mark.parametrize(
         ("state", "goes_on"),
         [(None, False), (State.CREATING, False), (State.FAILED, False), (State.RUNNING, True), (State.COMPLETED, True)],
