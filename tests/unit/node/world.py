@@ -63,7 +63,7 @@ class World:
     def settle(self) -> None:
         for _ in range(50):
             self.node.pump()
-            if not self.broker.pump():
+            if not self.broker.pump() and not (self.node.mailbox and self.node.mailbox.waiting()):
                 return
 
     def pass_time(self, seconds: float) -> None:
