@@ -144,8 +144,11 @@ class Links:
             self._cluster_store.put(record)
 
     def _drop_gone(self, child_id: ChildId, report: Report) -> None:
-        withdrawn_at = partial(self.lower.withdrawn_at, child_id)
-        ended = self._placements.drop_gone(child_id, report, withdrawn_at, self._clock.now_s())
+        held = self.lower.held(child_id)
+        if held is None:
+            return
+        withdrawn_at, now_s = partial(self.lower.withdrawn_at, child_id), self._clock.now_s()
+        ended = self._placements.drop_gone(child_id, held, report.acked_revision, withdrawn_at, now_s)
         self.scheduler.services_changed(ended)
 
 

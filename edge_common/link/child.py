@@ -158,14 +158,16 @@ class ChildLink:
     def _send_report(self, now_s: float) -> None:
         is_full = self._wants_full
         said = self._reporter.describe(is_full=is_full, acked_revision=self._acked_revision)
-        observations = self._reporter.all_observations() if is_full else self._changes.values()
+        # Of what is gone for good only a change still speaks: it must not be lost among all there is.
+        observed = {each.instance_id: each for each in self._reporter.all_observations()} if is_full else {}
+        observations = {**self._changes, **observed}
         self._sequence += 1
         report = Report(
             self._boot_id,
             self._sequence,
             self._acked_revision,
             is_full,
-            tuple(observations),
+            tuple(observations.values()),
             said.node,
             said.cluster,
             said.summary,

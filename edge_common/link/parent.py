@@ -17,7 +17,8 @@ from edge_common.link.questions import Answered, Questions
 from edge_common.link.rejects import Rejects
 from edge_common.link.transport import Transport
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge, Unreachable
-from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.ids import ChildId, InstanceId, ServiceId
+from edge_common.model.lifecycle import State
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.plumbing.clock import Clock
 from edge_common.wire import topics
@@ -47,7 +48,11 @@ class Owner(Protocol):
 
 @dataclass(slots=True)
 class _Child:
-    """`awaited_revision` is the one whose acknowledgement is timed."""
+    """`awaited_revision` is the one whose acknowledgement is timed.
+
+    `held` are the instances of which it said a word in or since its last full report, and not that they are gone; None
+    when something may have been missed.
+    """
 
     documents: ChildDocuments
     liveness: Liveness
@@ -55,6 +60,7 @@ class _Child:
     boot_id: str = ""
     sequence: int = 0
     acked_revision: int = 0
+    held: set[InstanceId] | None = None
     awaited_revision: int = 0
     readiness: Readiness = Readiness.SUSPECT
     repeat_after_s: float = REPEAT_AFTER_S
@@ -158,6 +164,11 @@ class ParentLinks:
         if child is None or service_id in child.documents.dirty:
             return None
         return self.published_revision(child_id, service_id)
+
+    def held(self, child_id: ChildId) -> Collection[InstanceId] | None:
+        """Of which instances it said a word in or since its last full report; None while that is not known."""
+        child = self._children.get(child_id)
+        return child.held if child else None
 
     def revisions(self, child_id: ChildId) -> tuple[int, int]:
         """(desired, acknowledged)."""
@@ -325,11 +336,14 @@ class ParentLinks:
         self._take_ack(child_id, child, report.acked_revision, now_s)
         if report.is_full:
             child.is_synced = True
+            child.held = set()
             child.repeat_at_s = min(child.repeat_at_s, now_s + RETAINED_S)
             if child.documents.dirty:
                 self._dirty.add(child_id)
         elif is_gap:
+            child.held = None
             self._ask_resync(child_id, child, now_s)
+        _note_held(child, report)
         self._hand_over(child_id, child, report)
         self._note_readiness(child_id, child, now_s)
 
@@ -340,6 +354,7 @@ class ParentLinks:
         except HedgerowError as error:
             logger.warning("event=report_not_kept child=%s reason=%r", child_id, str(error))
             child.boot_id = ""
+            child.held = None
 
     def _take_ack(self, child_id: ChildId, child: _Child, revision: int, now_s: float) -> None:
         if revision > child.documents.revision:
@@ -364,3 +379,13 @@ class ParentLinks:
             logger.warning("event=publish_refused topic=%s reason=%r", message.topic, str(error))
             return False
         return True
+
+
+def _note_held(child: _Child, report: Report) -> None:
+    if child.held is None:
+        return
+    for observation in report.observations:
+        if observation.state is State.UNDEPLOYED:
+            child.held.discard(observation.instance_id)
+        else:
+            child.held.add(observation.instance_id)

@@ -3,7 +3,7 @@
 Assignments are written by the tier's scheduler alone, observations by its links alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation, Observation, fold, undeployed
 from edge_common.model.lifecycle import Desired, Health, Reason, State
 from edge_common.plumbing.documents.interface import Delete, Document, Documents, Index, Put, Where, Write
-from edge_common.wire.messages import Report
 
 ASSIGNMENTS = "assignments"
 OBSERVATIONS = "observations"
@@ -97,23 +96,17 @@ class PlacementStore:
     def drop_gone(
         self,
         child_id: ChildId,
-        report: Report,
+        held: Collection[InstanceId],
+        acked_revision: int,
         withdrawn_at: Callable[[ServiceId], int | None],
         heard_at_s: float,
     ) -> set[ServiceId]:
-        """Note as UNDEPLOYED what was withdrawn and, by this report, is surely gone; returns the services of those."""
+        """Note as UNDEPLOYED what was withdrawn and is surely gone; returns the services of those."""
         stopping = self.stopping_on(child_id)
         if not stopping:
             return set()
-        observed = self.observations_by_id([each.instance_id for each in stopping])
-        left = gone(
-            stopping,
-            observed=observed.keys(),
-            reported={each.instance_id for each in report.observations},
-            is_full=report.is_full,
-            acked_revision=report.acked_revision,
-            withdrawn_at=withdrawn_at,
-        )
+        left = gone(stopping, held=held, acked_revision=acked_revision, withdrawn_at=withdrawn_at)
+        observed = self.observations_by_id([each.instance_id for each in left])
         ended = [undeployed(each, observed.get(each.instance_id), heard_at_s) for each in left]
         self.fold_report(child_id, ended, heard_at_s)
         return {each.service_id for each in left}

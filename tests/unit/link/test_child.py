@@ -94,6 +94,16 @@ class TestReports:
         alone.hear(topics.request(CHILD), encode(Request("", RESYNC)))
         assert [report["is_full"] for report in alone.said()] == [True]
 
+    def test_the_last_word_of_what_is_gone_is_among_everything(self, alone: Alone) -> None:
+        alone.child.observe(seen("there"))
+        alone.child.link.observe(seen("gone", State.UNDEPLOYED))
+        alone.child.link.say_all()
+        (report,) = alone.said("report")
+        assert {each["instance_id"]: each["state"] for each in report["observations"]} == {
+            "there": State.RUNNING,
+            "gone": State.UNDEPLOYED,
+        }
+
     def test_what_no_broker_would_take_stops_nothing_else(self, alone: Alone) -> None:
         huge = "x" * (DEFAULT_MAX_PAYLOAD_BYTES // 8)
         for number in range(9):

@@ -9,6 +9,8 @@ from edge_common.link.liveness import ANSWER_S, DEFAULT_LEASE_S, PROOF_S
 from edge_common.link.memory_broker import DEFAULT_MAX_PAYLOAD_BYTES, MemoryBroker
 from edge_common.model.errors import Unreachable
 from edge_common.model.ids import ChildId
+from edge_common.model.instance import Observation
+from edge_common.model.lifecycle import State
 from edge_common.model.node import Readiness
 from edge_common.plumbing.clock import FakeClock
 from edge_common.wire import topics
@@ -34,9 +36,16 @@ class Hearing:
         payload = message if isinstance(message, bytes) else encode(message)
         self.parent.links.handle(MessageArrived(End.LOWER, topic, payload))
 
-    def report(self, child_id: ChildId = CHILD, acked: int = 0, *, is_full: bool = True, boot_id: str = "boot") -> None:
+    def report(
+        self,
+        child_id: ChildId = CHILD,
+        acked: int = 0,
+        *observations: Observation,
+        is_full: bool = True,
+        boot_id: str = "boot",
+    ) -> None:
         self.sequence += 1
-        self.hear(topics.report(child_id), Report(boot_id, self.sequence, acked, is_full))
+        self.hear(topics.report(child_id), Report(boot_id, self.sequence, acked, is_full, observations))
 
     def flush(self) -> list[str]:
         self.parent.links.flush()
@@ -181,6 +190,27 @@ class TestAcknowledgement:
 
 
 class TestReports:
+    def test_what_a_child_holds_is_what_it_spoke_of_since_it_said_everything(self, hearing: Hearing) -> None:
+        def held() -> set[str] | None:
+            known = hearing.parent.links.held(CHILD)
+            return None if known is None else set(known)
+
+        hearing.report(CHILD, 0, seen("a"), is_full=False)
+        assert held() is None
+        hearing.report(CHILD, 0, seen("a"), seen("b"))
+        hearing.report(CHILD, 0, seen("c"), seen("a", State.UNDEPLOYED), is_full=False)
+        assert held() == {"b", "c"}
+        hearing.report(CHILD, 0, seen("c"))
+        assert held() == {"c"}
+        hearing.sequence += 1
+        hearing.report(CHILD, 0, seen("d"), is_full=False)
+        assert held() is None
+
+    def test_a_report_that_could_not_be_kept_leaves_nothing_known(self, hearing: Hearing) -> None:
+        hearing.parent.owner.failure = Unreachable("The database does not answer.")
+        hearing.report(CHILD, 0, seen("a"))
+        assert hearing.parent.links.held(CHILD) is None
+
     def test_a_repeated_report_is_taken_once(self, hearing: Hearing) -> None:
         report = Report("boot", 1, 0, is_full=True)
         for _ in range(3):
