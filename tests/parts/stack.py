@@ -95,6 +95,11 @@ class Stack:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
         return done.stdout.split("\n")[:-1]
 
+    def tasks(self) -> dict[str, int]:
+        """Container -> pid of what runs in it."""
+        lines = [line.split() for line in self.ctr("tasks", "list")[1:]]
+        return {name: int(pid) for name, pid, state in lines if state == "RUNNING"}
+
     def containers(self) -> list[str]:
         return self.ctr("containers", "list", "-q")
 
