@@ -17,6 +17,7 @@ from edge_common.model.service import PullPolicy, RestartMode, RestartPolicy, Se
 from edge_common.plumbing.clock import SystemClock
 from edge_common.plumbing.documents.sqlite import SqliteDocuments
 from edge_common.plumbing.mailbox import Mailbox
+from edge_common.wire.messages import Response
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.pool import ThreadPool
 from node_engine.adapters.probe import MachineProbe
@@ -124,6 +125,13 @@ class Rig:
 
         eventually(is_there, timeout_s, message=f"{instance_id} {state} in {self.parent.observations}")
 
+    def answer(self) -> Response:
+        def responses() -> list[Response]:
+            self.pump()
+            return self.parent.responses
+
+        return eventually(responses, message="an answer")[-1]
+
     def pump(self) -> None:
         with suppress(RuntimeError):  # the engine's thread uses the broker, too
             self.broker.pump()
@@ -152,8 +160,7 @@ def test_from_wanted_to_gone(rig: Rig) -> None:
     rig.reaches("b", State.RUNNING)
     assert rig.running() == ["a-1", "b-1"]
     rig.parent.ask("logs", {"instance_id": "a"})
-    eventually(lambda: (rig.pump(), rig.parent.responses)[1])
-    assert rig.parent.responses[0].body["text"] == "hello\n"
+    assert rig.answer().body["text"] == "hello\n"
     rig.parent.want(spec, ["b"])
     rig.reaches("a", State.UNDEPLOYED)
     assert rig.running() == ["b-1"]

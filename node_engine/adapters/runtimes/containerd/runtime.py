@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 RUNTIME = "container"
 NAMESPACE = "hedgerow"
-UNKNOWN_EXIT = 255
-"""Of a container whose process ended unseen, as by a reboot; containerd's own value for that."""
-
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64", "ppc64le": "ppc64le"}
 _STATES = {pb.CREATED: TaskState.CREATED, pb.STOPPED: TaskState.EXITED}
 
@@ -121,7 +118,7 @@ class ContainerdRuntime:
         self.stop(key, 0)
 
     def observe(self) -> list[Task]:
-        """A container without a process, as a reboot or a crash leaves it, has EXITED with code UNKNOWN_EXIT."""
+        """A container without a process, as a reboot or a crash leaves it, has EXITED, and nobody knows how."""
         with self._guard:
             being_made = set(self._being_made)
         containers = set(self._tasks.list_containers())
@@ -130,7 +127,7 @@ class ContainerdRuntime:
         for name in containers - seen.keys() - being_made:
             key = key_of(name)
             if key is not None:
-                tasks.append(Task(key, TaskState.EXITED, exit_code=UNKNOWN_EXIT))
+                tasks.append(Task(key, TaskState.EXITED))
         return [task for task in tasks if task is not None]
 
     def usage(self) -> list[TaskUsage]:
