@@ -1,8 +1,8 @@
-"""What is wrong is refused over real HTTP: the right status, one sentence that names the thing, and nothing half-made."""
+"""What is wrong is refused over real HTTP: the right status, one sentence that names it, and nothing half-made."""
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -36,7 +36,7 @@ def ask(
     body: Any = None,
     token: str | None = "",
     content_type: str = "application/json",
-) -> tuple[int, dict[str, Any]]:
+) -> tuple[int, Any]:
     """`body` is sent as JSON unless it is bytes. `token` "" is that of somebody who is logged in, None is none."""
     headers = {"Content-Type": content_type}
     if token is not None:
@@ -46,7 +46,7 @@ def ask(
     return answer.status, answer.json()
 
 
-def assert_refused(answered: tuple[int, Mapping[str, Any]], status: int, *words: str) -> None:
+def assert_refused(answered: tuple[int, Any], status: int, *words: str) -> None:
     """One or two sentences, and never a trace of where in the code it happened."""
     code, body = answered
     message = str(body["message"])
