@@ -66,8 +66,10 @@ class Scheduler:
         for node in nodes:
             self.node_changed(node)
         observations = self._store.all_observations()
-        for assignment in self._store.all_assignments():
-            wanted = self._world.wanted(assignment.service_id)
+        assignments = self._store.all_assignments()
+        wanted_of = {service_id: self._world.wanted(service_id) for service_id in {a.service_id for a in assignments}}
+        for assignment in assignments:
+            wanted = wanted_of[assignment.service_id]
             if wanted and holds_resources(assignment, observations.get(assignment.instance_id)):
                 self._reservations.hold(assignment, request_of(FindNode(assignment), wanted.spec))
             self._dirty.add(assignment.service_id)
@@ -94,11 +96,12 @@ class Scheduler:
     def tick(self) -> None:
         """What depends on the clock alone: leases of services, and the end of the brake."""
         self._check_brake()
-        for node_id in self._world.unready():
-            for assignment in self._store.assignments_on(node_id):
-                wanted = self._world.wanted(assignment.service_id)
-                if wanted is None or wanted.spec.lease_s is not None:
-                    self._dirty.add(assignment.service_id)
+        away = self._world.unready()
+        service_ids = {each.service_id for node_id in away for each in self._store.assignments_on(node_id)}
+        for service_id in service_ids - self._dirty:
+            wanted = self._world.wanted(service_id)
+            if wanted is None or wanted.spec.lease_s is not None:
+                self._dirty.add(service_id)
 
     def settle(self) -> Settled:
         """Decide about everything that is dirty, once, and make it durable."""
