@@ -121,7 +121,10 @@ def _set_up(route: IPRoute, command: do.SetUp) -> None:
 
 
 def _attach(route: IPRoute, command: do.Attach) -> None:
-    route.link("set", index=_index(route, command.link), master=_index(route, command.bridge))
+    """With hairpin: where br_netfilter is on, what an instance sends to itself is bridged and not routed."""
+    index = _index(route, command.link)
+    route.link("set", index=index, master=_index(route, command.bridge))
+    route.brport("set", index=index, mode=1)
 
 
 def _change_address(verb: str, route: IPRoute, command: do.AddAddress | do.RemoveAddress) -> None:

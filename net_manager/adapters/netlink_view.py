@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
@@ -63,12 +64,18 @@ def _look(sysctls: tuple[str, ...]) -> ObservedNamespace:
         names[index]: ObservedLink(
             mtu=int(one.get("mtu")),
             is_up=bool(one["flags"] & _UP),
-            master=names.get(int(one.get("master") or 0), ""),
+            master=names.get(_master(one), ""),
             addresses=frozenset(addresses[index]),
         )
         for index, one in seen.items()
     }
     return ObservedNamespace(links=found, routes=routes, sysctls=_read_sysctls(sysctls))
+
+
+def _master(link: Any) -> int:
+    """0 also while the port cannot send back to where a frame came from: it is not wholly attached then."""
+    mode = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_MODE")
+    return int(link.get("master") or 0) if mode else 0
 
 
 def _gateway_routes(route: IPRoute) -> list[tuple[int, Network, Ip]]:

@@ -1,0 +1,167 @@
+"""Writes the service table to nftables, one transaction a change, and reads it back.
+
+Flows that exist stay where they are: the kernel asks these rules for the first packet of a flow only.
+"""
+
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Any
+
+from edge_common.model.errors import Broken, Unreachable
+from net_manager.core.commands import Ip
+from net_manager.core.service_table import (
+    AddService,
+    RemoveDirect,
+    RemoveIdentity,
+    RemoveService,
+    RemoveSlot,
+    ServiceTable,
+    SetDirect,
+    SetIdentity,
+    SetSlot,
+    SetWidth,
+    TableChange,
+)
+
+TIMEOUT_S = 10.0
+_NFT = "/usr/sbin/nft"
+_NSENTER = "/usr/bin/nsenter"
+
+_FRAME = """
+table inet {table} {{
+  map direct4 {{ type ipv4_addr : ipv4_addr; }}
+  map direct6 {{ type ipv6_addr : ipv6_addr; }}
+  map identities4 {{ type ipv4_addr : ipv4_addr; }}
+  map identities6 {{ type ipv6_addr : ipv6_addr; }}
+  map slots4 {{ typeof ip daddr . numgen inc mod 2 : ip daddr; }}
+  map slots6 {{ typeof ip6 daddr . numgen inc mod 2 : ip6 daddr; }}
+  map services4 {{ type ipv4_addr : verdict; }}
+  map services6 {{ type ipv6_addr : verdict; }}
+  chain destinations {{
+    dnat ip to ip daddr map @direct4
+    dnat ip6 to ip6 daddr map @direct6
+    ip daddr vmap @services4
+    ip6 daddr vmap @services6
+  }}
+  chain from_instances {{ type nat hook prerouting priority dstnat; jump destinations; }}
+  chain from_node {{ type nat hook output priority -100; jump destinations; }}
+  chain sources {{
+    type nat hook postrouting priority srcnat
+    ip daddr {overlay_v4} snat ip to ip saddr map @identities4
+    ip6 daddr {overlay_v6} snat ip6 to ip6 saddr map @identities6
+  }}
+}}
+"""
+
+
+class NfTables:
+    """`host` is the namespace that counts as the node's own; None is the process's."""
+
+    def __init__(
+        self, overlay_v4: IPv4Network, overlay_v6: IPv6Network, table: str = "hedgerow", host: Path | None = None
+    ) -> None:
+        self._frame = _FRAME.format(table=table, overlay_v4=overlay_v4, overlay_v6=overlay_v6)
+        self._table = table
+        self._command = [_NFT] if host is None else [_NSENTER, f"--net={host}", _NFT]
+
+    def adopt(self) -> ServiceTable:
+        """What the kernel has; the empty table is made when there is none. Flows that exist are not disturbed."""
+        tables = json.loads(self._nft("-j", "list", "tables"))["nftables"]
+        if not any(one.get("table", {}).get("name") == self._table for one in tables):
+            self._nft("-f", "-", text=self._frame)
+        return _read(json.loads(self._nft("-j", "list", "table", "inet", self._table))["nftables"])
+
+    def apply(self, changes: Iterable[TableChange]) -> None:
+        """All of them or none. Raises Broken with nft's reason."""
+        if lines := [line for change in changes for line in _lines(self._table, change)]:
+            self._nft("-f", "-", text="\n".join(lines) + "\n")
+
+    def remove(self) -> None:
+        self._nft("-f", "-", text=f"add table inet {self._table}\ndelete table inet {self._table}\n")
+
+    def _nft(self, *arguments: str, text: str = "") -> str:
+        try:
+            done = subprocess.run(  # noqa: S603 - a fixed path and no shell
+                [*self._command, *arguments], input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
+        except FileNotFoundError:
+            raise Broken(f"There is no {_NFT} on this machine; install the package nftables.") from None
+        except subprocess.TimeoutExpired:
+            raise Unreachable(f"nft did not finish in {TIMEOUT_S:.0f} s; nothing was changed.") from None
+        if done.returncode:
+            reason = next(iter(done.stderr.strip().splitlines()), f"it ended with {done.returncode}")
+            raise Broken(f"nft refused a change of the table {self._table}: {reason}.")
+        return done.stdout
+
+
+def chain_of(service: Ip) -> str:
+    return f"service_{service.packed.hex()}"
+
+
+def _lines(table: str, change: TableChange) -> list[str]:
+    match change:
+        case SetDirect(address, target, before):
+            return _put(table, f"direct{address.version}", str(address), str(target), before)
+        case RemoveDirect(address):
+            return [_delete(table, f"direct{address.version}", str(address))]
+        case SetIdentity(source, shown, before):
+            return _put(table, f"identities{source.version}", str(source), str(shown), before)
+        case RemoveIdentity(source):
+            return [_delete(table, f"identities{source.version}", str(source))]
+        case SetSlot(service, slot, target, before):
+            return _put(table, f"slots{service.version}", f"{service} . {slot}", str(target), before)
+        case RemoveSlot(service, slot):
+            return [_delete(table, f"slots{service.version}", f"{service} . {slot}")]
+        case AddService(service):
+            chain = chain_of(service)
+            entry = f"{{ {service} : goto {chain} }}"
+            return [f"add chain inet {table} {chain}", f"add element inet {table} services{service.version} {entry}"]
+        case SetWidth(service, width):
+            return _rule(table, service, width)
+        case RemoveService(service):
+            chain = chain_of(service)
+            return [
+                _delete(table, f"services{service.version}", str(service)),
+                f"flush chain inet {table} {chain}",
+                f"delete chain inet {table} {chain}",
+            ]
+
+
+def _rule(table: str, service: Ip, width: int) -> list[str]:
+    ip, version = ("ip", 4) if service.version == 4 else ("ip6", 6)
+    chain = f"inet {table} {chain_of(service)}"
+    rule = f"dnat {ip} to {ip} daddr . numgen inc mod {width} map @slots{version}"
+    return [f"flush chain {chain}", f"add rule {chain} {rule}"]
+
+
+def _put(table: str, name: str, key: str, value: str, before: Ip | None) -> list[str]:
+    """An element of a map cannot be overwritten; within one transaction nobody sees it missing."""
+    gone = [_delete(table, name, key)] if before is not None else []
+    return [*gone, f"add element inet {table} {name} {{ {key} : {value} }}"]
+
+
+def _delete(table: str, name: str, key: str) -> str:
+    return f"delete element inet {table} {name} {{ {key} }}"
+
+
+def _read(objects: list[dict[str, Any]]) -> ServiceTable:
+    elements: dict[str, list[Any]] = {one["map"]["name"]: one["map"].get("elem", []) for one in objects if "map" in one}
+    slots: dict[Ip, dict[int, Ip]] = defaultdict(dict)
+    for version in "46":
+        for key, target in elements.get(f"slots{version}", []):
+            service, slot = key["concat"]
+            slots[ip_address(service)][int(slot)] = ip_address(target)
+    return ServiceTable(
+        direct=_plain(elements, "direct"),
+        identities=_plain(elements, "identities"),
+        round_robin={service: tuple(by_slot[slot] for slot in sorted(by_slot)) for service, by_slot in slots.items()},
+    )
+
+
+def _plain(elements: dict[str, list[Any]], name: str) -> dict[Ip, Ip]:
+    pairs = [*elements.get(f"{name}4", []), *elements.get(f"{name}6", [])]
+    return {ip_address(key): ip_address(value) for key, value in pairs}
