@@ -83,7 +83,9 @@ def _index(route: IPRoute, link: str) -> int:
 
 
 def _create_bridge(route: IPRoute, command: do.CreateBridge) -> None:
-    route.link("add", ifname=command.link, kind="bridge", mtu=command.mtu)
+    """The MTU in a request of its own: one that a bridge is born with changes again when its ports come and go."""
+    route.link("add", ifname=command.link, kind="bridge")
+    route.link("set", index=_index(route, command.link), mtu=command.mtu)
 
 
 def _create_veth(route: IPRoute, command: do.CreateVeth) -> None:
