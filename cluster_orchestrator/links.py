@@ -177,6 +177,19 @@ class Links:
         else:
             return
         self._keep(record)
+        if known is not None and (known.info.name, known.info.address) != (record.info.name, record.info.address):
+            self._tell_moved(child_id)
+
+    def _tell_moved(self, child_id: ChildId) -> None:
+        """The root shows where each instance is; they themselves have nothing new to say."""
+        try:
+            placed = [each for each in self._placements.assignments_on(child_id) if each.desired is Desired.RUNNING]
+            observed = self._placements.observations_by_id([each.instance_id for each in placed])
+        except HedgerowError:
+            self.upper.say_all()
+            raise
+        for assignment in placed:
+            self._tell(assignment, observed.get(assignment.instance_id))
 
     def _keep(self, record: NodeRecord) -> None:
         self._nodes[ChildId(record.info.node_id)] = record

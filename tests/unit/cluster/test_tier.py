@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,9 @@ class NodeReporter(FakeReporter):
         super().__init__()
         self._info = NodeInfo(NodeId(node_id), node_id, "amd64", ("container",), ROOM)
 
+    def move(self, address: str) -> None:
+        self._info = replace(self._info, address=address)
+
     def describe(self, *, is_full: bool, acked_revision: int) -> Description:
         return Description(node=self._info if is_full else None)
 
@@ -37,7 +41,7 @@ class Node(Child):
 
     def __init__(self, broker: MemoryBroker, clock: FakeClock, child_id: ChildId) -> None:
         super().__init__(broker, clock, child_id)
-        self.reporter = NodeReporter(child_id)
+        self.reporter: NodeReporter = NodeReporter(child_id)
         self.restart()
 
     def work(self) -> None:
@@ -168,6 +172,17 @@ def test_a_decision_that_was_kept_is_carried_out_after_a_death(world: World) -> 
     world.start()
     world.run(15)
     assert world.running() == {"a", "b"}
+
+
+def test_the_root_hears_that_a_node_moved(world: World) -> None:
+    world.root.want(WEB, "a")
+    world.run(3)
+    (node,) = [each for each in world.nodes.values() if each.instances]
+    node.reporter.move("192.0.2.7")
+    node.link.say_all()
+    world.run(3)
+    said = [each for _, report in world.root.owner.reports for each in report.observations]
+    assert (said[-1].instance_id, said[-1].state, said[-1].address) == ("a", State.RUNNING, "192.0.2.7")
 
 
 def test_a_withdrawal_that_was_kept_is_carried_out_after_a_death(world: World) -> None:
