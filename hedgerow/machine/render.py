@@ -1,5 +1,6 @@
 """The configuration of the parts that are not ours, as text."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hedgerow.machine.programs import CONTAINERD, START_ORDER, Program
 _LOG_MAX_BYTES = 10 * 1024 * 1024
 _LOG_BACKUPS = 2
 _FOR_EVER = 1_000_000_000
+_INLINE_COMMENT = re.compile(r"\s[;#]")
 
 # Unknown names are ignored, so this lists those of containerd 1.6 to 2.x: what only Kubernetes or other disks need,
 # and what would write outside of our own directories.
@@ -137,8 +139,10 @@ def _supervisor_value(value: str) -> str:
     """supervisor reads its values with shlex, which knows quotes but no escapes, and strips all quotes at the ends."""
     quote = "'" if '"' in value else '"'
     is_carried = value.isprintable() and value == value.strip("\"'") and quote not in value and "\\" not in value
-    if not is_carried:
-        raise InvalidInput(f"{value!r} has quotes or backslashes that cannot be given to a service; change it.")
+    if not is_carried or _INLINE_COMMENT.search(value):
+        raise InvalidInput(
+            f"{value!r} has quotes, backslashes, ' #' or ' ;', which cannot be given to a service; change it."
+        )
     return quote + value.replace("%", "%%") + quote
 
 
