@@ -1,14 +1,14 @@
 """The instances of this node: what is wanted meets what is there, and the difference becomes operations."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import State
 from edge_common.plumbing.clock import Clock
-from edge_common.wire.messages import AssignedInstance, DesiredService
+from edge_common.wire.messages import DesiredService
 from node_engine.core.operations import Operation, Outcome, StartTask
 from node_engine.core.ports_in_use import hindrance
 from node_engine.core.reconcile import Situation, Step, advance, done, failed
@@ -18,15 +18,11 @@ from node_engine.core.strays import removal
 from node_engine.core.task import Task, TaskKey, TaskState
 from node_engine.events import Observed, OperationDone, Progressed, TaskChanged
 from node_engine.observer import Observer
-from node_engine.operator import perform
-from node_engine.ports import Pool, RecordStore, Runtime
+from node_engine.operator import Operator
+from node_engine.ports import RecordStore
+from node_engine.wishes import Wishes
 
 logger = logging.getLogger(__name__)
-
-MAX_STARTS = 6
-"""At once. A pull may take minutes; what is left of the pool is for stops."""
-PROGRESS_GAP_S = 1.0
-Post = Callable[[object], object]
 
 
 @dataclass(slots=True)
@@ -39,80 +35,41 @@ class _Round:
     wakes: dict[InstanceId, float] = field(default_factory=dict)
     waiting: dict[InstanceId, None] = field(default_factory=dict)
 
-    @property
-    def starts(self) -> int:
-        return sum(isinstance(operation, StartTask) for operation in self.operations)
-
 
 class Instances:
-    """All calls come from the mailbox's thread; `post` is called from those of the pool and the runtimes too."""
+    """All calls come from the mailbox's thread."""
 
-    def __init__(
-        self,
-        store: RecordStore,
-        runtimes: Mapping[str, Runtime],
-        pool: Pool,
-        observer: Observer,
-        seen: Seen,
-        clock: Clock,
-        post: Post,
-        max_starts: int = MAX_STARTS,
-    ) -> None:
+    def __init__(self, store: RecordStore, operator: Operator, observer: Observer, seen: Seen, clock: Clock) -> None:
         self._store = store
-        self._runtimes = runtimes
-        self._pool = pool
+        self._operator = operator
         self._observer = observer
         self._seen = seen
         self._clock = clock
-        self._post = post
-        self._max_starts = max_starts
         self._records = {record.instance_id: record for record in store.load()}
         self._told: dict[InstanceId, Observation] = {}
         self._untold: dict[InstanceId, None] = {}
         self._unsaved: set[InstanceId] = set()
-        self._wanted: dict[InstanceId, tuple[DesiredService, AssignedInstance]] = {}
-        self._by_service: dict[ServiceId, tuple[InstanceId, ...]] = {}
-        self._busy: dict[InstanceId, Operation] = {}
+        self._wishes = Wishes()
         self._dirty: dict[InstanceId, None] = dict.fromkeys(sorted(self._records))
         self._wakes: dict[InstanceId, float] = {}
-        self._is_synced = False
 
     @property
     def records(self) -> Mapping[InstanceId, Record]:
         return self._records
 
-    def watch(self) -> None:
-        """From now on the runtimes tell of exits by themselves."""
-        for runtime in self._runtimes.values():
-            self._watch(runtime)
-
     def want(
-        self, service_ids: Iterable[ServiceId], desired: Mapping[ServiceId, DesiredService], *, is_synced: bool
+        self, service_ids: Iterable[ServiceId], desired: Mapping[ServiceId, DesiredService], *, is_complete: bool
     ) -> None:
-        """What is wanted of these services now.
-
-        Until `is_synced`, that is, until a parent has ever said all it wants, nothing that runs is stopped.
-        """
-        for service_id in sorted(service_ids):
-            before = self._by_service.pop(service_id, ())
-            for instance_id in before:
-                self._wanted.pop(instance_id, None)
-            document = desired.get(service_id)
-            assigned = document.instances if document else ()
-            self._by_service[service_id] = tuple(each.instance_id for each in assigned)
-            if document is None:
-                del self._by_service[service_id]
-            else:
-                self._wanted |= {each.instance_id: (document, each) for each in assigned}
-            self._mark([*before, *(each.instance_id for each in assigned)])
-        if is_synced and not self._is_synced:
-            self._is_synced = True
+        """What is wanted of these services now. `is_complete`: this and what was said before is all that is wanted."""
+        self._mark(self._wishes.take(service_ids, desired))
+        if is_complete and not self._wishes.is_complete:
+            self._wishes.complete()
             self._mark_all()
 
     def handle(self, event: TaskChanged | Observed | OperationDone | Progressed) -> None:
         match event:
             case OperationDone(operation=operation):
-                del self._busy[operation.key.instance_id]
+                self._operator.ended(operation)
                 self._operation_done(event)
                 self._mark([operation.key.instance_id])
             case TaskChanged(runtime=runtime, task=None):
@@ -121,7 +78,7 @@ class Instances:
                 self._task_changed(runtime, task)
             case Observed():
                 is_first = not self._seen.has_observed(event.runtime)
-                self._mark(sorted(self._observer.take(event, self._busy)))
+                self._mark(sorted(self._observer.take(event, self._operator.busy)))
                 if is_first:
                     self._mark_all()
             case Progressed(key=key, text=text):
@@ -134,7 +91,7 @@ class Instances:
         """
         self._observer.settle()
         decided = _Round(Moment(self._clock.now_s(), self._clock.monotonic_s()))
-        for instance_id in sorted(self._dirty, key=self._is_wanted):
+        for instance_id in sorted(self._dirty, key=self._wishes.is_wanted):
             self._decide(instance_id, decided)
         self._save(decided)
         for instance_id in self._dirty:
@@ -144,7 +101,8 @@ class Instances:
         self._records |= decided.records
         self._untold |= dict.fromkeys(decided.records)
         for operation in decided.operations:
-            self._begin(operation)
+            self._seen.touch(operation.key.instance_id)
+            self._operator.begin(operation)
         return self._news()
 
     def wake(self) -> float | None:
@@ -161,7 +119,7 @@ class Instances:
         gone = [
             each
             for each, record in self._records.items()
-            if record.state is State.UNDEPLOYED and not self._is_wanted(each) and each not in self._busy
+            if record.state is State.UNDEPLOYED and not self._wishes.is_wanted(each) and each not in self._operator.busy
         ]
         if gone:
             self._store.save((), gone)
@@ -173,20 +131,11 @@ class Instances:
             self._untold.pop(instance_id, None)
         return gone
 
-    def _watch(self, runtime: Runtime) -> None:
-        def on_change(task: Task | None) -> None:
-            self._post(TaskChanged(runtime.name, task))
-
-        runtime.watch(on_change)
-
     def _mark(self, instance_ids: Iterable[InstanceId]) -> None:
         self._dirty |= dict.fromkeys(instance_ids)
 
     def _mark_all(self) -> None:
-        self._mark(sorted({*self._records, *self._wanted, *self._seen.instances()}))
-
-    def _is_wanted(self, instance_id: InstanceId) -> bool:
-        return instance_id in self._wanted or not self._is_synced
+        self._mark(sorted({*self._records, *self._wishes.instances(), *self._seen.instances()}))
 
     def _operation_done(self, event: OperationDone) -> None:
         operation, failure = event.operation, event.failure
@@ -205,7 +154,7 @@ class Instances:
             return
         moment = Moment(self._clock.now_s(), self._clock.monotonic_s())
         if failure is None:
-            after = done(record, operation, is_wanted=self._is_wanted(instance_id), moment=moment)
+            after = done(record, operation, is_wanted=self._wishes.is_wanted(instance_id), moment=moment)
             logger.info("event=operation_done operation=%s task=%s", type(operation).__name__, operation.key)
         else:
             after = failed(record, operation, failure, moment)
@@ -228,13 +177,13 @@ class Instances:
             record is not None
             and record.key == key
             and record.state is State.CREATING
-            and key.instance_id in self._busy
+            and key.instance_id in self._operator.busy
         ):
             self._records[key.instance_id] = replace(record, detail=text)
             self._untold[key.instance_id] = None
 
     def _decide(self, instance_id: InstanceId, decided: _Round) -> None:
-        record = self._records.get(instance_id) or self._new_record(instance_id, decided.moment)
+        record = self._records.get(instance_id) or self._wishes.first_record(instance_id, decided.moment)
         if record is None:
             self._decide_stray(instance_id, decided)
             return
@@ -252,65 +201,43 @@ class Instances:
         """The record with the step's operation when there is room for it, else without."""
         if step.operation is None:
             return step.record
-        if not self._fits(step.operation, decided):
+        if not self._operator.fits(step.operation, decided.operations):
             decided.waiting[step.record.instance_id] = None
             return step.record
         decided.operations.append(step.operation)
         return step.begun
 
     def _decide_stray(self, instance_id: InstanceId, decided: _Round) -> None:
-        if not self._is_synced or instance_id in self._busy:
+        if not self._wishes.is_complete or instance_id in self._operator.busy:
             return
         operation = removal(self._seen.tasks_of(instance_id), self._seen.runtime_of(instance_id))
         if operation is None:
             return
-        if self._fits(operation, decided):
+        if self._operator.fits(operation, decided.operations):
             logger.info("event=stray_found task=%s", operation.key)
             decided.operations.append(operation)
         else:
             decided.waiting[instance_id] = None
 
-    def _new_record(self, instance_id: InstanceId, moment: Moment) -> Record | None:
-        wanted = self._wanted.get(instance_id)
-        if wanted is None:
-            return None
-        document, assigned = wanted
-        return Record(
-            instance_id,
-            document.service_id,
-            assigned.instance_number,
-            document.spec,
-            document.spec_revision,
-            changed_at_s=moment.wall_s,
-        )
-
     def _situation(self, record: Record, decided: _Round) -> Situation:
         instance_id, runtime = record.instance_id, record.spec.runtime
-        is_wanted = self._is_wanted(instance_id)
+        is_wanted = self._wishes.is_wanted(instance_id)
         may_start = is_wanted and record.state is State.CREATING and record.spec.ports
         return Situation(
             is_wanted=is_wanted,
             tasks=self._seen.tasks_of(instance_id),
-            is_observed=runtime not in self._runtimes or self._seen.is_sure(instance_id, runtime),
+            is_observed=not self._observer.knows(runtime) or self._seen.is_sure(instance_id, runtime),
             moment=decided.moment,
-            is_busy=instance_id in self._busy,
+            is_busy=instance_id in self._operator.busy,
             hindrance=hindrance(record, self._leaving(decided)) if may_start else "",
         )
 
     def _leaving(self, decided: _Round) -> Iterable[Record]:
         for instance_id, known in self._records.items():
             record = decided.records.get(instance_id, known)
-            has_task = record.task_attempt is not None or instance_id in self._busy
-            if has_task and not self._is_wanted(instance_id):
+            has_task = record.task_attempt is not None or instance_id in self._operator.busy
+            if has_task and not self._wishes.is_wanted(instance_id):
                 yield record
-
-    def _fits(self, operation: Operation, decided: _Round) -> bool:
-        if len(decided.operations) >= self._pool.room():
-            return False
-        if not isinstance(operation, StartTask):
-            return True
-        under_way = sum(isinstance(each, StartTask) for each in self._busy.values())
-        return under_way + decided.starts < self._max_starts
 
     def _save(self, decided: _Round) -> None:
         puts = [self._records[each] for each in sorted(self._unsaved - decided.records.keys())]
@@ -321,25 +248,6 @@ class Instances:
         if puts:
             self._store.save(puts, ())
         self._unsaved.clear()
-
-    def _begin(self, operation: Operation) -> None:
-        logger.info("event=operation_begun operation=%s task=%s", type(operation).__name__, operation.key)
-        self._busy[operation.key.instance_id] = operation
-        self._seen.touch(operation.key.instance_id)
-        runtimes, report = self._runtimes, self._progress_of(operation.key)
-        self._pool.submit(lambda: perform(runtimes, operation, report))
-
-    def _progress_of(self, key: TaskKey) -> Callable[[str], None]:
-        said_at_s = float("-inf")
-
-        def report(text: str) -> None:
-            nonlocal said_at_s
-            now_s = self._clock.monotonic_s()
-            if now_s - said_at_s >= PROGRESS_GAP_S:
-                said_at_s = now_s
-                self._post(Progressed(key, text))
-
-        return report
 
     def _news(self) -> list[Observation]:
         untold, self._untold = self._untold, {}

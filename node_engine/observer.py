@@ -1,14 +1,16 @@
 """Looks at all tasks of each runtime: at the start, in doubt, and now and then."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.plumbing.clock import Clock
 from node_engine.core.seen import Seen
-from node_engine.events import Observed
+from node_engine.core.task import Task
+from node_engine.events import Observed, TaskChanged
 from node_engine.ports import Pool, Runtime
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,14 @@ class Observer:
     def well(self) -> tuple[str, ...]:
         """The runtimes that answered when last asked; at the start all."""
         return tuple(sorted(name for name, watched in self._watched.items() if not watched.failures))
+
+    def knows(self, runtime: str) -> bool:
+        return runtime in self._runtimes
+
+    def watch(self, post: Callable[[object], object]) -> None:
+        """From now on the runtimes tell of exits by themselves, from threads of theirs."""
+        for name, runtime in self._runtimes.items():
+            runtime.watch(partial(_tell, post, name))
 
     def request(self, runtime: str) -> None:
         watched = self._watched.get(runtime)
@@ -99,3 +109,7 @@ class Observer:
                 return Observed(name, mark, None, "The node engine failed over it; its log says how.")
 
         self._pool.submit(look)
+
+
+def _tell(post: Callable[[object], object], runtime: str, task: Task | None) -> None:
+    post(TaskChanged(runtime, task))

@@ -1,15 +1,79 @@
-"""Carries out one operation on a runtime and says how it went. Runs in a pool, never in the mailbox."""
+"""Carries out operations on the runtimes, beside the mailbox, and says how they went."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from edge_common.model.errors import HedgerowError, InvalidInput, Temporary
+from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
+from edge_common.plumbing.clock import Clock
 from node_engine.core.operations import Failure, Operation, Outcome, RemoveTask, StartTask, StopTask
-from node_engine.events import OperationDone
-from node_engine.ports import Runtime, TaskFailure
+from node_engine.core.task import TaskKey
+from node_engine.events import OperationDone, Progressed
+from node_engine.ports import Pool, Runtime, TaskFailure
 
 logger = logging.getLogger(__name__)
+
+Post = Callable[[object], object]
+MAX_STARTS = 6
+"""At once. A pull may take minutes; what is left of the pool is for stops."""
+PROGRESS_GAP_S = 1.0
+
+
+class Operator:
+    """At most one operation an instance at a time, as many in all as the pool has room for.
+
+    `post` is called from the pool's threads, too.
+    """
+
+    def __init__(
+        self,
+        runtimes: Mapping[str, Runtime],
+        pool: Pool,
+        clock: Clock,
+        post: Post,
+        max_starts: int = MAX_STARTS,
+    ) -> None:
+        self._runtimes = runtimes
+        self._pool = pool
+        self._clock = clock
+        self._post = post
+        self._max_starts = max_starts
+        self._busy: dict[InstanceId, Operation] = {}
+
+    @property
+    def busy(self) -> Collection[InstanceId]:
+        return self._busy.keys()
+
+    def fits(self, operation: Operation, before_it: Sequence[Operation]) -> bool:
+        """Whether there is room for it after those that were decided before it."""
+        if len(before_it) >= self._pool.room():
+            return False
+        if not isinstance(operation, StartTask):
+            return True
+        starts = sum(isinstance(each, StartTask) for each in (*self._busy.values(), *before_it))
+        return starts < self._max_starts
+
+    def begin(self, operation: Operation) -> None:
+        logger.info("event=operation_begun operation=%s task=%s", type(operation).__name__, operation.key)
+        self._busy[operation.key.instance_id] = operation
+        runtimes, report = self._runtimes, self._progress_of(operation.key)
+        self._pool.submit(lambda: perform(runtimes, operation, report))
+
+    def ended(self, operation: Operation) -> None:
+        del self._busy[operation.key.instance_id]
+
+    def _progress_of(self, key: TaskKey) -> Callable[[str], None]:
+        said_at_s = float("-inf")
+
+        def report(text: str) -> None:
+            nonlocal said_at_s
+            now_s = self._clock.monotonic_s()
+            if now_s - said_at_s >= PROGRESS_GAP_S:
+                said_at_s = now_s
+                self._post(Progressed(key, text))
+
+        return report
 
 
 def perform(runtimes: Mapping[str, Runtime], operation: Operation, on_progress: Callable[[str], None]) -> OperationDone:

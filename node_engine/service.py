@@ -21,8 +21,9 @@ from node_engine.events import (
     QuestionAnswered,
     TaskChanged,
 )
-from node_engine.instances import MAX_STARTS, Instances, Post
+from node_engine.instances import Instances
 from node_engine.observer import Observer
+from node_engine.operator import MAX_STARTS, Operator, Post
 from node_engine.ports import Logs, Pool, Probe, RecordStore, Runtime
 from node_engine.questions import Questions
 from node_engine.reporter import NodeReporter, Profile
@@ -58,9 +59,8 @@ class NodeParts:
 def node_service(parts: NodeParts) -> "NodeService":
     seen = Seen()
     observer = Observer(parts.runtimes, seen, parts.chores, parts.clock)
-    instances = Instances(
-        parts.records, parts.runtimes, parts.pool, observer, seen, parts.clock, parts.post, parts.max_starts
-    )
+    operator = Operator(parts.runtimes, parts.pool, parts.clock, parts.post, parts.max_starts)
+    instances = Instances(parts.records, operator, observer, seen, parts.clock)
     questions = Questions(instances.records, parts.runtimes, parts.logs, parts.chores)
     reporter = NodeReporter(parts.profile, instances, observer, questions, parts.probe, parts.clock)
     link = ChildLink(
@@ -94,10 +94,11 @@ class NodeService:
         self._probe = parts.probe
         self._chores = parts.chores
         self._clock = parts.clock
+        self._post = parts.post
         self._trim_at_s = parts.clock.monotonic_s() + TRIM_S
         self._address_at_s = parts.clock.monotonic_s()
         self._logs_to_remove: list[InstanceId] = []
-        instances.want(link.desired, link.desired, is_synced=link.acked_revision > 0)
+        instances.want(link.desired, link.desired, is_complete=link.acked_revision > 0)
         self._is_watching = False
 
     def handle(self, event: object) -> None:
@@ -117,7 +118,7 @@ class NodeService:
 
     def settle(self) -> None:
         changed = self.link.take_changes()
-        self.instances.want(changed, self.link.desired, is_synced=self.link.acked_revision > 0)
+        self.instances.want(changed, self.link.desired, is_complete=self.link.acked_revision > 0)
         for observation in self.instances.settle():
             self.link.observe(observation)
         self.link.flush()
@@ -128,7 +129,7 @@ class NodeService:
     def tick(self) -> float:
         if not self._is_watching:
             self._is_watching = True
-            self.instances.watch()
+            self._observer.watch(self._post)
         now_s = self._clock.monotonic_s()
         if now_s >= self._trim_at_s and self._chore(self._trim):
             self._trim_at_s = float("inf")
