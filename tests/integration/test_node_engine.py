@@ -170,7 +170,7 @@ def test_from_wanted_to_gone(rig: Rig) -> None:
 
 
 def test_an_exit_is_restarted_with_its_code_kept(rig: Rig) -> None:
-    rig.parent.want(make_spec("sh", "-c", "exit 3"), ["a"])
+    rig.parent.want(make_spec("sh", "-c", "sleep 0.5; exit 3"), ["a"])
     rig.reaches("a", State.RUNNING, attempt=3)
     assert rig.parent.observations[InstanceId("a")].exit_code == 3
 
