@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,9 @@ class TestChanges:
         eventually(lambda: len(system.tasks()) == 3)
         assert not old & set(system.tasks())
         for pid in system.tasks().values():
-            assert b"COLOUR=blue" in Path(f"/proc/{pid}/environ").read_bytes()
+            # containerd calls a task running a moment before its command replaces runc.
+            environ = Path(f"/proc/{pid}/environ")
+            eventually(partial(_has, environ, b"COLOUR=blue"))
 
 
 class TestOutput:
@@ -231,10 +234,14 @@ class TestImages:
         with private_registry() as registry:
             name = registry.push(build_image([busybox_files()]), "shop/web", "1")
             trust(system, "registry.invalid")
-            said = deploy("plain", "--timeout", "3", image=name, one_shot=True, command=("/bin/true",), code=FAILED)
+            said = deploy("plain", "--timeout", "2", image=name, one_shot=True, command=("/bin/true",), code=FAILED)
             assert registry.host in said
             trust(system, registry.host)
             assert wait_for(system, "plain", "COMPLETED")["exit_code"] == 0
+
+
+def _has(file: Path, text: bytes) -> bool:
+    return text in file.read_bytes()
 
 
 def trust(stack: Stack, host: str, auth_file: Path | str = "") -> None:
