@@ -190,7 +190,9 @@ class TestChanges:
 class TestOutput:
     def test_logs_follow(self, system: Stack, deploy: Deploy) -> None:
         deploy("talker", command=shell("i=0; while true; do i=$((i+1)); echo line $i; /bin/busybox sleep 0.1; done"))
-        assert "line 1\n" in system.cli("service", "logs", "talker").stdout
+        eventually(
+            lambda: "line 3\n" in system.cli("service", "logs", "talker").stdout, timeout_s=30, message="three lines"
+        )
         assert system.cli("service", "logs", "-n", "2", "talker").stdout.count("line") == 2
         with following(system, "talker") as follower:
             assert follower.stdout is not None
