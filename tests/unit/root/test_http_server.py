@@ -3,7 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -63,7 +63,8 @@ def test_an_oversized_body_is_refused(server: HttpServer, size: int) -> None:
 def test_an_oversized_chunked_body_is_refused(server: HttpServer) -> None:
     with closing(connection(server)) as client:
         parts = iter([b" " * 10_000] * 10)
-        client.request("POST", "/api/auth/login", parts, {"Content-Type": "application/json"}, encode_chunked=True)
+        with suppress(BrokenPipeError):  # it answers, and closes, before all of it was sent
+            client.request("POST", "/api/auth/login", parts, {"Content-Type": "application/json"}, encode_chunked=True)
         assert client.getresponse().status == 413
 
 
