@@ -257,7 +257,8 @@ class following:  # noqa: N801 - used like a function
     """`hedgerow service logs -f`, ended as with Ctrl-C."""
 
     def __init__(self, stack: Stack, name: str) -> None:
-        command = [sys.executable, "-m", "hedgerow", "service", "logs", "-f", name]
+        # Whoever runs the tests in the background made SIGINT ignored, and that is inherited.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "hedgerow", "service", "logs", "-f", name]
         self._process = subprocess.Popen(command, env=stack.environment, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "subprocess.Popen[str]":
