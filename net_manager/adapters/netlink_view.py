@@ -10,12 +10,12 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
+from edge_common.addressing.pool import Network
 from edge_common.model.errors import NotFound
 from net_manager.adapters import namespaces
 from net_manager.core import links
 from net_manager.core.commands import Interface, Ip
 from net_manager.core.links import INSTANCE_SYSCTLS, Names, Observed, ObservedLink, ObservedNamespace
-from net_manager.core.pool import Network
 from net_manager.core.tunnels import TunnelEntries
 
 _SYSCTLS = Path("/proc/sys")

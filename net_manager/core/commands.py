@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from net_manager.core.pool import Network
+from edge_common.addressing.pool import Network
 
 Ip = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from edge_common.addressing.pool import Network
 from edge_common.model.errors import InvalidInput
 from edge_common.model.ids import InstanceId
 from net_manager.core import commands as do
 from net_manager.core.commands import Command, Interface, Ip
-from net_manager.core.pool import Network
 
 INNER_LINK = "eth0"
 LOOPBACK = "lo"

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from edge_common.addressing.pool import Network
 from net_manager.core import commands as do
 from net_manager.core.commands import Command, Interface, Ip
 from net_manager.core.links import Names, ObservedNamespace
-from net_manager.core.pool import Network
 
 VXLAN_PORT = 4789
 OVERHEAD_V4, OVERHEAD_V6 = 50, 70

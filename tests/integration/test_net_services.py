@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_common.addressing.address_plan import OVERLAY_V4, OVERLAY_V6, SERVICES_V4
 from edge_common.model.errors import Broken
 from net_manager.adapters.nftables import NfTables
 from net_manager.core import commands as do
 from net_manager.core import service_table
-from net_manager.core.address_plan import OVERLAY_V4, OVERLAY_V6, SERVICES_V4
 from net_manager.core.commands import Ip
 from net_manager.core.service_table import AddService, ServiceTable, SetSlot
 from tests.parts import netns

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 from pathlib import Path
 
+from edge_common.addressing.address_plan import OVERLAY_V4, OVERLAY_V6
 from net_manager.adapters.nftables import NfTables
 from net_manager.core import service_table, tunnels
-from net_manager.core.address_plan import OVERLAY_V4, OVERLAY_V6
 from net_manager.core.service_table import ServiceTable
 from net_manager.core.tunnels import Peer, Tunnel
 from tests.parts import netns

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_common.addressing import address_plan as plan
+from edge_common.addressing.pool import Network, Pool, PoolIsFull, PoolPlan, PoolState, single
 from edge_common.model.errors import Broken, Conflict, InvalidInput
-from net_manager.core import address_plan as plan
-from net_manager.core.pool import Network, Pool, PoolIsFull, PoolPlan, PoolState, single
 
 QUARANTINE_S = 10.0
 SMALL = PoolPlan(

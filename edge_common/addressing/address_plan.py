@@ -6,8 +6,8 @@ Each pool has an IPv6 twin. Twins are taken together, but each side is a pool of
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from edge_common.addressing.pool import Network, Pool, PoolPlan
 from edge_common.model.errors import HedgerowError
-from net_manager.core.pool import Network, Pool, PoolPlan
 
 OVERLAY_V4 = IPv4Network("10.16.0.0/12")
 OVERLAY_V6 = IPv6Network("fc00::/7")

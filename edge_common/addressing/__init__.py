@@ -1,0 +1,1 @@
+"""Who owns which part of the overlay's addresses: pure, and the same at every tier."""
