@@ -1,10 +1,10 @@
 """HTTP with JSON between our own parts: one request, one deadline, errors as ours. Nothing is tried twice."""
 
 import json as json_codec
+import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from edge_common.model.errors import (
     Broken,
@@ -21,6 +21,8 @@ from edge_common.model.errors import (
     Unreachable,
     Unsupported,
 )
+from edge_common.plumbing.addresses import is_loopback
+from edge_common.plumbing.tls import TlsFiles, client_context
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -43,19 +45,29 @@ _BY_STATUS: dict[int, type[HedgerowError]] = {
 
 
 class HttpClient:
-    """Thread-safe. `ca` is a file of certificates that may vouch for the server, instead of the system's.
+    """Thread-safe. With https:// the server must be ours: `tls` says by which CA, else the system's CAs vouch for the
+    host's name. `context` takes the place of `tls`.
 
     urllib3 is imported at the first request: a node that never makes one does not pay for it.
+    Raises InvalidInput for http:// to another machine: tokens and passwords would be there for all to read.
     """
 
     def __init__(
-        self, base_url: str, timeout_s: float = 10.0, token: str | None = None, ca: Path | None = None
+        self,
+        base_url: str,
+        timeout_s: float = 10.0,
+        token: str | None = None,
+        *,
+        tls: TlsFiles | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.token = token
         self._timeout_s = timeout_s
-        self._ca = ca
+        self._tls = tls
+        self._context = context
         self._pool: PoolManager | None = None
+        _refuse_plain(self.base_url)
 
     def request(
         self,
@@ -103,12 +115,15 @@ class HttpClient:
         if self._pool is None:
             from urllib3 import PoolManager, Timeout
 
+            context = self._context
+            if context is None and self._tls is not None:
+                context = client_context(self._tls)
             self._pool = PoolManager(
                 num_pools=1,
                 maxsize=_POOLED_CONNECTIONS,
                 retries=False,
                 timeout=Timeout(total=self._timeout_s),
-                ca_certs=None if self._ca is None else str(self._ca),
+                ssl_context=context,
             )
         return self._pool
 
@@ -137,6 +152,18 @@ class HttpClient:
             raise Broken(
                 f"{self.base_url}{path} answered with something that is not JSON. Is the address right?"
             ) from error
+
+
+def _refuse_plain(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return  # urllib3 says at the first request what is wrong with it
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidInput(
+            f"{url} is on another machine and plain: what is sent there could be read on the way. Use https://.", "url"
+        )
 
 
 def _query(params: Params) -> str:

@@ -141,7 +141,7 @@ def test_a_server_that_does_not_answer_in_time_is_unreachable(server: Server) ->
     server.is_silent.set()
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "http://name.invalid:1", "https://127.0.0.1:{port}"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "https://name.invalid:1", "https://127.0.0.1:{port}"])
 def test_nobody_there_is_unreachable(address: str) -> None:
     with pytest.raises(Unreachable):
         HttpClient(address.format(port=free_port()), timeout_s=2.0).request("GET", "/")

@@ -1,0 +1,42 @@
+"""A tier's own server certificate on disk, beside its authority."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_common.model.errors import InvalidInput
+from edge_common.plumbing.files import write_secret
+from edge_common.plumbing.pki import (
+    PARENT_NAME,
+    SERVER_LIFE_S,
+    Authority,
+    certificate_end_s,
+    is_issued_by,
+    server_names,
+)
+from edge_common.plumbing.tls import ServerTls
+
+FRESH_SHARE = 0.5
+
+
+def keep_server_certificate(authority: Authority, directory: Path, hosts: Sequence[str], now_s: float) -> ServerTls:
+    """`server.crt` and `server.key` in the authority's directory, made anew when less than half of their life is left,
+    when another authority made them, or when they lack one of `hosts`."""
+    files = ServerTls(directory / "server.crt", directory / "server.key", directory / "ca.crt")
+    if not _is_fit(authority, files, hosts, now_s):
+        made = authority.issue_server(hosts, now_s)
+        write_secret(files.certificate, made.certificate_pem)
+        write_secret(files.key, made.key_pem)
+    return files
+
+
+def _is_fit(authority: Authority, files: ServerTls, hosts: Sequence[str], now_s: float) -> bool:
+    try:
+        certificate = files.certificate.read_text("utf-8")
+        return (
+            files.key.exists()
+            and is_issued_by(certificate, authority.certificate_pem)
+            and certificate_end_s(certificate) - now_s > SERVER_LIFE_S * FRESH_SHARE
+            and {PARENT_NAME, *hosts} <= server_names(certificate)
+        )
+    except (OSError, InvalidInput):
+        return False

@@ -1,0 +1,97 @@
+"""TLS contexts of our own: a child trusts its parent's CA and one fixed name, and nothing else.
+
+Addresses of a parent may change, and a child may reach it through another one, without a new certificate.
+"""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_common.model.errors import Broken
+from edge_common.plumbing.pki import PARENT_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The client's side, PEM. `certificate` and `key` are given together, or neither."""
+
+    ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The server's side, PEM. `client_ca` signs the certificates that clients may show."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path
+
+
+class FixedNameContext(ssl.SSLContext):
+    """Checks `server_name` whatever name its caller believes to have dialled."""
+
+    server_name = PARENT_NAME
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*args, **{**options, "server_hostname": self.server_name})
+
+
+def client_context(files: TlsFiles, server_name: str = PARENT_NAME) -> ssl.SSLContext:
+    """TLS 1.2 or newer. The files are read now: make a new context to take a renewed certificate.
+
+    Raises Broken when one is missing or is not what it should be.
+    """
+    context = FixedNameContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = server_name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(files.ca)
+        if files.certificate is not None:
+            context.load_cert_chain(files.certificate, files.key)
+    except (OSError, ssl.SSLError) as error:
+        raise Broken(f"Cannot use {_names(files.ca, files.certificate, files.key)} for TLS: {error}.") from error
+    return context
+
+
+def unverified_context() -> ssl.SSLContext:
+    """Believes anybody. Only for asking a parent for the CA that is then compared with a fingerprint."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def server_context(files: ServerTls) -> ssl.SSLContext:
+    """TLS 1.2 or newer; a client may come without a certificate, one that it shows must be of `client_ca`.
+
+    Raises Broken when a file is missing or is not what it should be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+        context.load_verify_locations(files.client_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise Broken(f"Cannot use {_names(files.certificate, files.key, files.client_ca)} for TLS: {error}.") from error
+    return context
+
+
+def fetch_unverified(url: str, path: str, timeout_s: float = 10.0) -> Any:
+    """The JSON that `url` answers to GET `path`, from whoever answers: send no secret and believe nothing before the
+    CA in it is compared with a fingerprint. Raises as `HttpClient.request` does."""
+    from edge_common.plumbing.http_client import HttpClient
+
+    client = HttpClient(url, timeout_s, context=unverified_context())
+    try:
+        return client.request("GET", path)
+    finally:
+        client.close()
+
+
+def _names(*files: Path | None) -> str:
+    return ", ".join(str(file) for file in files if file is not None)
