@@ -3,11 +3,11 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from cheroot.wsgi import Server
-
 from edge_common.model.errors import Broken
+from edge_common.plumbing.unix_server import GuardedServer
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ _BODY_MARGIN = 4
 """The application refuses a body that is too large with a sentence; the server only cuts off what is far beyond."""
 
 
-class _LoggingServer(Server):
+class _LoggingServer(GuardedServer):
     """Tells the log what cheroot would write to stderr."""
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
@@ -24,7 +24,10 @@ class _LoggingServer(Server):
 
 
 class HttpServer:
-    """`waiting` connections are held while all threads are busy; more are turned away."""
+    """`waiting` connections are held while all threads are busy; more are turned away.
+
+    With `path` it listens on a unix socket there, which its owner alone may open, and on no port.
+    """
 
     def __init__(
         self,
@@ -36,11 +39,12 @@ class HttpServer:
         waiting: int = 128,
         idle_timeout_s: int = 10,
         max_body_bytes: int = 1 << 20,
+        path: Path | None = None,
     ) -> None:
-        self._host = host
         self._port = port
+        self._where = str(path) if path else f"{host}:{port}"
         self._server = _LoggingServer(
-            (host, port),
+            str(path) if path else (host, port),
             app,
             numthreads=threads,
             max=threads,
@@ -65,12 +69,12 @@ class HttpServer:
         try:
             self._server.prepare()
         except OSError as error:
-            raise Broken(
-                f"Cannot listen on {self._host}:{self._port} ({error}); stop what uses it or set another port."
-            ) from error
-        self._port = int(self._server.bind_addr[1])
+            raise Broken(f"Cannot listen on {self._where} ({error}); stop what uses it or set another one.") from error
+        if not isinstance(self._server.bind_addr, str):
+            host, self._port = self._server.bind_addr[:2]
+            self._where = f"{host}:{self._port}"
         self._thread.start()
-        logger.info("serving host=%s port=%d", self._host, self._port)
+        logger.info("event=listening where=%s", self._where)
 
     def stop(self) -> None:
         """Requests that are being answered get a few seconds to end."""
