@@ -8,7 +8,10 @@ from edge_common.model.resources import NOTHING, Resources
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """`location` is free text or "latitude,longitude[,radius_m]", as in Oakestra's CLUSTER_LOCATION."""
+    """`location` is free text or "latitude,longitude[,radius_m]", as in Oakestra's CLUSTER_LOCATION.
+
+    Values are sealed for `sealing_key` (base64); "" is a cluster that cannot take any.
+    """
 
     cluster_id: ClusterId
     name: str
@@ -16,6 +19,7 @@ class ClusterInfo:
     address: str = ""
     port: int = 0
     version: str = ""
+    sealing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

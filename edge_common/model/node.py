@@ -28,6 +28,7 @@ class NodeInfo:
     """What a node says of itself. `capacity` is what instances may use in all, not what is free now.
 
     `name` and `address` may change at any time; `node_id` never does. `labels` are key=value pairs, sorted.
+    Values are sealed for `sealing_key` (base64); "" is a node that cannot take any.
     """
 
     node_id: NodeId
@@ -39,6 +40,7 @@ class NodeInfo:
     has_overlay: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     version: str = ""
+    sealing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

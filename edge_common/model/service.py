@@ -6,6 +6,7 @@ from enum import StrEnum
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.network import Addresses, PortMapping
 from edge_common.model.resources import Resources
+from edge_common.model.values import Attachment, ValueRef
 
 
 class PullPolicy(StrEnum):
@@ -76,6 +77,8 @@ class ServiceSpec:
     `name` is the full one: application.namespace.service.namespace. `command` replaces the image's own when not empty.
     `pids_limit` 0 is the node's default. `architectures` are Go's names (amd64, arm64); empty means any.
     `lease_s` None is the cluster's default.
+    `attachments` are the secrets and configuration objects that an instance gets; `registry_login` is the secret with
+    which its image is pulled.
     """
 
     service_id: ServiceId
@@ -103,6 +106,14 @@ class ServiceSpec:
     constraints: Constraints = field(default_factory=Constraints)
     spreading: Spreading = Spreading.SPREAD
     lease_s: float | None = None
+    attachments: tuple[Attachment, ...] = ()
+    registry_login: ValueRef | None = None
+
+    @property
+    def values(self) -> tuple[ValueRef, ...]:
+        """Every value that a node needs for an instance, once."""
+        refs = [each.ref for each in self.attachments]
+        return tuple(dict.fromkeys([*refs, self.registry_login] if self.registry_login else refs))
 
     @property
     def needs_overlay(self) -> bool:

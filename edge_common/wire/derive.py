@@ -60,7 +60,10 @@ _SCHEMAS: dict[type[Any], Schema] = {}
 
 
 def schema_of(dataclass_type: type[Any]) -> Schema:
-    """The schema of a dataclass of str, int, float, bool, enums, tuples, mappings, optionals and such dataclasses."""
+    """The schema of a dataclass of str, int, float, bool, enums, tuples, mappings, optionals and such dataclasses.
+
+    The metadata `max_length` of a field lets a text be longer than others.
+    """
     known = _SCHEMAS.get(dataclass_type)
     if known is None:
         known = _SCHEMAS[dataclass_type] = _derive(dataclass_type)
@@ -72,7 +75,7 @@ def _derive(dataclass_type: type[Any]) -> Schema:
     members: dict[str, Any] = {"target": dataclass_type}
     for field in fields(dataclass_type):
         is_required = field.default is MISSING and field.default_factory is MISSING
-        members[field.name] = _field(hints[field.name], required=is_required)
+        members[field.name] = _field(hints[field.name], required=is_required, **field.metadata)
     schema: type[Schema] = type(f"{dataclass_type.__name__}Schema", (DataclassSchema,), members)
     return schema()
 
@@ -100,7 +103,7 @@ def _plain(hint: Any, **options: Any) -> ma.Field[Any]:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return ma.Enum(hint, by_value=True, **options)
     if hint is str:
-        return ma.String(validate=Length(max=MAX_TEXT), **options)
+        return ma.String(validate=Length(max=options.pop("max_length", MAX_TEXT)), **options)
     if hint is bool:
         return _Boolean(**options)
     if hint is int:

@@ -9,6 +9,7 @@ from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.node import NodeInfo, Usage
 from edge_common.model.service import ServiceSpec
+from edge_common.model.values import SealedValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class DesiredService:
 
     An instance is immutable: `spec` is for those that are new to the reader, the others keep what they began with.
 
-    `revision` is that of the child's manifest at which this document last changed.
+    `revision` is that of the child's manifest at which this document last changed. `sealed` are the values that `spec`
+    names, for this child alone.
     """
 
     service_id: ServiceId
@@ -31,6 +33,7 @@ class DesiredService:
     spec_revision: int
     spec: ServiceSpec
     instances: tuple[AssignedInstance, ...] = ()
+    sealed: tuple[SealedValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,5 +33,10 @@ CLUSTER_NODE = "/api/clusters/<cluster_id>/nodes/<node_id>"
 CORDON = "/api/clusters/<cluster_id>/nodes/<node_id>/cordon"
 NODES = "/api/nodes"
 
+SECRETS = "/api/secrets"
+SECRET_ONE = "/api/secrets/<name>"  # noqa: S105 - a path
+CONFIGS = "/api/configs"
+CONFIG_ONE = "/api/configs/<name>"
+
 DOCS = "/api/docs"
 DOCUMENT = "/docs/openapi.json"

@@ -21,6 +21,7 @@ from edge_common.model.service import (
     Spreading,
     Ulimit,
 )
+from edge_common.model.values import Attachment, SealedValue, ValueId, ValueKind, ValueRef
 from edge_common.wire.join_messages import ChildKind, JoinAnswer, JoinRequest, MqttAccess
 from edge_common.wire.messages import (
     AssignedInstance,
@@ -33,6 +34,10 @@ from edge_common.wire.messages import (
 )
 
 SERVICE = ServiceId("5f3e1c0b9a8d7e6f5a4b3c2d")
+
+PASSWORD = ValueRef(ValueKind.SECRET, "db-password", ValueId("bbbbbbbbbbbbbbbbbbbbbbbb"), 3)
+SITE = ValueRef(ValueKind.CONFIG, "site", ValueId("cccccccccccccccccccccccc"), 1)
+LOGIN = ValueRef(ValueKind.SECRET, "registry", ValueId("dddddddddddddddddddddddd"), 2)
 
 SPEC = ServiceSpec(
     SERVICE,
@@ -60,6 +65,11 @@ SPEC = ServiceSpec(
     constraints=Constraints(("berlin",), ("n1",)),
     spreading=Spreading.BINPACK,
     lease_s=20.0,
+    attachments=(
+        Attachment(PASSWORD, variable="DB_PASSWORD"),
+        Attachment(SITE, path="/etc/site.conf", mode=0o440, uid=1000),
+    ),
+    registry_login=LOGIN,
 )
 
 OBSERVATION = Observation(
@@ -89,6 +99,7 @@ NODE = NodeInfo(
     has_overlay=True,
     labels=(("room", "kitchen"), ("zone", "a")),
     version="0.1.0",
+    sealing_key="3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=",
 )
 
 SUMMARY = Summary(
@@ -116,7 +127,12 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
     {
         AssignedInstance: AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),
         DesiredService: DesiredService(
-            SERVICE, 7, 3, SPEC, (AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),)
+            SERVICE,
+            7,
+            3,
+            SPEC,
+            (AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),),
+            (SealedValue(PASSWORD.value_id, 3, "c2VhbGVk"),),
         ),
         Manifest: Manifest(7, {SERVICE: 7, ServiceId("other"): 2}),
         Report: Report(
@@ -126,7 +142,15 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
             is_full=True,
             observations=(OBSERVATION,),
             node=NODE,
-            cluster=ClusterInfo(ClusterId("c1"), "berlin", "52.52,13.40,5000", "192.0.2.1", 10_100, "0.1.0"),
+            cluster=ClusterInfo(
+                ClusterId("c1"),
+                "berlin",
+                "52.52,13.40,5000",
+                "192.0.2.1",
+                10_100,
+                "0.1.0",
+                "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=",
+            ),
             summary=SUMMARY,
             usage=Usage(12.5, 50.0, 1_234),
         ),
