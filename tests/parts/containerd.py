@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_common.model.errors import Unreachable
+from net_manager.adapters import namespaces
 from node_engine.adapters.runtimes.containerd.client import VERSION, Client
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
 from tests.support import eventually
@@ -39,10 +40,14 @@ _RUNC_STATE = Path("/run/containerd/runc")
 
 @dataclass
 class Containerd:
-    """`cgroup_parent` and `namespace` are meant for the runtime under test, so that tests share nothing."""
+    """`cgroup_parent` and `namespace` are meant for the runtime under test, so that tests share nothing.
+
+    `network`: the network namespace that it and its containers are in; None is the test's own.
+    """
 
     directory: Path
     address: Path
+    network: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -66,11 +71,14 @@ class Containerd:
             raise FileNotFoundError("containerd is not installed: apt-get install containerd runc")
         log = (self.directory / "log").open("ab")
         with log:
-            self._process = subprocess.Popen(
-                [binary, "--config", str(self.directory / "config.toml")],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            self._process = namespaces.within(
+                self.network,
+                lambda: subprocess.Popen(
+                    [binary, "--config", str(self.directory / "config.toml")],
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                ),
             )
         client = Client(str(self.address), "hedgerow")
         try:
@@ -118,13 +126,18 @@ class Containerd:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@contextmanager
-def private_containerd() -> Iterator[Containerd]:
-    directory = Path(tempfile.gettempdir()) / f"hedgerow-containerd-{secrets.token_hex(4)}"
+def prepare_containerd(directory: Path, network: Path | None = None) -> Containerd:
+    """In a new directory, whose name no other containerd's has; `start` and `end` are the caller's."""
     directory.mkdir(mode=0o700)
-    containerd = Containerd(directory, directory / "containerd.sock")
+    containerd = Containerd(directory, directory / "containerd.sock", network)
     text = _CONFIG.format(directory=directory, address=containerd.address)
     (directory / "config.toml").write_text(text)
+    return containerd
+
+
+@contextmanager
+def private_containerd() -> Iterator[Containerd]:
+    containerd = prepare_containerd(Path(tempfile.gettempdir()) / f"hedgerow-containerd-{secrets.token_hex(4)}")
     try:
         containerd.start()
         yield containerd
