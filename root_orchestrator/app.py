@@ -18,7 +18,9 @@ from edge_common.link.placement_store import PlacementStore
 from edge_common.link.transport import Transport
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.plumbing.clock import Clock, SystemClock
+from edge_common.plumbing.data_dir import DataDirectory
 from edge_common.plumbing.documents.interface import Documents
+from edge_common.plumbing.documents.lease import StoreLease
 from edge_common.plumbing.documents.open import open_documents
 from edge_common.plumbing.http_app import declare_public
 from edge_common.plumbing.http_server import HttpServer
@@ -29,12 +31,14 @@ from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts as ApiParts
+from root_orchestrator.adapters.api.routing import check_declared
 from root_orchestrator.adapters.auth import ensure_admin, open_auth
 from root_orchestrator.adapters.cluster_requests import MailboxClusterRequests
 from root_orchestrator.adapters.cluster_store import DocumentClusterStore, DocumentPlacementReads
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
 from root_orchestrator.links import Links
 from root_orchestrator.manager import Manager
+from root_orchestrator.people import People
 from root_orchestrator.scheduler import Scheduler
 from root_orchestrator.service import ClusterJoined, RootService
 from root_orchestrator.settings import Settings
@@ -60,6 +64,7 @@ class Tier:
 
     service: RootService
     manager: Manager
+    people: People
     links: Links
     intents: DocumentIntentStore
     placements: PlacementStore
@@ -92,7 +97,7 @@ def build_tier(parts: Parts) -> Tier:
     nudge = LateNudge()
     manager = Manager(intents, nudge, parts.new_id, parts.clock)
     nudge.service = RootService(links, scheduler, lower, manager)
-    return Tier(nudge.service, manager, links, intents, placements, clusters)
+    return Tier(nudge.service, manager, People(intents), links, intents, placements, clusters)
 
 
 class App:
@@ -103,10 +108,14 @@ class App:
         self._clock = SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._documents = open_documents(settings.documents_url)
-        self._stops: list[Callable[[], object]] = [self._documents.close]
+        directory = DataDirectory(settings.data_dir)
+        self._lease = StoreLease(self._documents, directory, "root", settings.store_lease_s)
+        self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 
     def start(self) -> None:
         settings = self._settings
+        if not self._lease.take():
+            return
         post: list[Callable[[object], bool]] = []
         endpoint = MqttEndpoint(
             settings.mqtt_host,
@@ -129,7 +138,7 @@ class App:
         mailbox.start()
         transport.start()
         server.start()
-        self._stops = [server.stop, transport.stop, mailbox.stop, self._documents.close]
+        self._stops = [server.stop, transport.stop, mailbox.stop, self._lease.stop, self._documents.close]
         logger.info("event=serving port=%d", server.port)
 
     def stop(self) -> None:
@@ -149,10 +158,12 @@ class App:
             ask=mailbox.call,
             auth=auth,
             clock=self._clock,
+            people=tier.people,
         )
         app = create_api(parts, max_body_bytes=settings.max_body_bytes)
         app.register_blueprint(join_blueprint(self._desk(mailbox, endpoint)))
         declare_public(app, JOIN_ENDPOINT)
+        check_declared(app)
         return app
 
     def _desk(self, mailbox: Mailbox, endpoint: MqttEndpoint) -> TokenJoinDesk:

@@ -86,6 +86,10 @@ def declare_public(app: Flask, *endpoints: str) -> None:
     app.extensions[_PUBLIC].update(endpoints)
 
 
+def public_endpoints(app: Flask) -> frozenset[str]:
+    return frozenset(app.extensions[_PUBLIC])
+
+
 def read_json() -> Any:
     """The body. Raises InvalidInput when it is not JSON, or says the same key twice."""
     body = request.get_data()  # a chunked one is cut off at the limit in silence

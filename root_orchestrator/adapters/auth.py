@@ -17,8 +17,9 @@ from edge_common.model.errors import Broken, RateLimited, Unauthenticated
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.heap import give_back_large_blocks
 from edge_common.plumbing.secret_file import read_or_make_secret
+from root_orchestrator.core.permissions import Identity, Role
 from root_orchestrator.core.records import User
-from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD, Role
+from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD
 from root_orchestrator.ports import IntentStore
 
 logger = logging.getLogger(__name__)
@@ -157,9 +158,14 @@ class Auth:
         self._limiter.succeeded(username, address)
         return user
 
-    def identify(self, token: str, kind: TokenType = TokenType.ACCESS) -> User:
+    def identify(self, token: str) -> Identity:
         """Raises Unauthenticated."""
-        return self._tokens.read(token, kind, self._store.user)
+        user = self._tokens.read(token, TokenType.ACCESS, self._store.user)
+        return Identity(user.username, user.organization, user.roles)
+
+    def refresh(self, token: str) -> User:
+        """Raises Unauthenticated."""
+        return self._tokens.read(token, TokenType.REFRESH, self._store.user)
 
     def token(self, user: User, kind: TokenType = TokenType.ACCESS) -> str:
         return self._tokens.make(user, kind)

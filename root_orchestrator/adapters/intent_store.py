@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from edge_common.model.errors import Conflict
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.plumbing.documents.codec import decode, encode
-from edge_common.plumbing.documents.interface import Delete, Documents, Index, Insert, Replace, Write
-from root_orchestrator.core.records import Application, ServiceIntent, User
+from edge_common.plumbing.documents.interface import Delete, Documents, Index, Insert, Replace, Scalar, Write
+from root_orchestrator.core.records import DEFAULT_ORGANIZATION, Application, ServiceIntent, User
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +16,7 @@ APPLICATIONS = "applications"
 SERVICES = "services"
 INDEXES = (
     Index(APPLICATIONS, ("owner", "name", "namespace"), is_unique=True),
+    Index(APPLICATIONS, ("organization",)),
     Index(SERVICES, ("application_id",)),
 )
 
@@ -44,8 +45,12 @@ class DocumentIntentStore:
         document = self._documents.get(APPLICATIONS, application_id)
         return None if document is None else decode(Application, document)
 
-    def applications(self, owner: str | None = None) -> list[Application]:
-        where = None if owner is None else {"owner": owner}
+    def applications(self, owner: str | None = None, *, organization: str | None = None) -> list[Application]:
+        where: dict[str, Scalar | Sequence[Scalar]] = {}
+        if owner is not None:
+            where["owner"] = owner
+        if organization is not None:
+            where["organization"] = [organization, None] if organization == DEFAULT_ORGANIZATION else organization
         return [decode(Application, d) for d in self._documents.find(APPLICATIONS, where, order_by="created_at_s")]
 
     def service(self, service_id: ServiceId) -> ServiceIntent | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge_common.model.ids import ApplicationId, ServiceId
-from root_orchestrator.core.records import Application, ServiceIntent
+from root_orchestrator.core.records import DEFAULT_ORGANIZATION, Application, ServiceIntent
 
 
 class Outcome(StrEnum):
@@ -67,6 +67,7 @@ class Made:
     owner: str
     now_s: float
     new_id: Callable[[], str]
+    organization: str = DEFAULT_ORGANIZATION
 
 
 @dataclass(frozen=True, slots=True)

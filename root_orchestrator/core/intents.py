@@ -132,6 +132,7 @@ def _created_application(draft: ApplicationDraft, made: Made, default_replicas: 
         description=draft.description,
         owner=made.owner,
         created_at_s=made.now_s,
+        organization=made.organization,
     )
     changes = [_created_service(application.application_id, d, made, default_replicas) for d in draft.services]
     return change(application, Outcome.CREATED, changes, is_written=True)

@@ -1,28 +1,34 @@
 """What the root keeps, one dataclass a collection. Each names its one writer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.node import Readiness, Usage
 from edge_common.model.service import ServiceSpec
 
+DEFAULT_ORGANIZATION = "root"
+"""The id and at first the name of the organisation that is there from the start, as in Oakestra."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Written by the manager. `roles` are Oakestra's names. `password_hash` is argon2's own format."""
+    """`organization` is an organisation's id. `password_hash` is argon2's own format."""
 
     username: str
-    password_hash: str
+    password_hash: str = field(repr=False)
     roles: tuple[str, ...]
     email: str = ""
-    organization: str = "root"
+    organization: str = DEFAULT_ORGANIZATION
     created_at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Written by the manager. `owner` is the username of who made it. `version` is the store's; 0 is not stored yet."""
+    """Written by the manager. `owner` is the username of who made it, `organization` the id of their organisation then.
+
+    `version` is the store's; 0 is not stored yet.
+    """
 
     application_id: ApplicationId
     name: str
@@ -31,6 +37,7 @@ class Application:
     owner: str
     created_at_s: float = 0.0
     version: int = 0
+    organization: str = DEFAULT_ORGANIZATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,63 +1,100 @@
-"""Who may exist and who may do what."""
+"""Who may exist, and who may change whom."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
 from edge_common.model.errors import Conflict, Forbidden, InvalidInput, NotFound
-from root_orchestrator.core.records import Application, User
+from root_orchestrator.core.permissions import (
+    GRANTABLE,
+    Actor,
+    Permission,
+    Resource,
+    Role,
+    Scope,
+    Verb,
+    check,
+    scope_of,
+)
+from root_orchestrator.core.records import User
 
 ADMIN_USERNAME = "Admin"
-DEFAULT_ORGANIZATION = "root"
 MIN_PASSWORD = 8
 MAX_PASSWORD = 1024
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
-class Role(StrEnum):
-    """Oakestra's names."""
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """None: stays as it is. `organization` is an id."""
 
-    ADMIN = "Admin"
-    ORGANIZATION_ADMIN = "Organization_Admin"
-    APPLICATION_PROVIDER = "Application_Provider"
-    INFRASTRUCTURE_PROVIDER = "Infrastructure_Provider"
+    email: str | None = None
+    password_hash: str | None = field(default=None, repr=False)
+    organization: str | None = None
+    roles: tuple[str, ...] | None = None
 
 
 def is_admin(user: User) -> bool:
     return Role.ADMIN in user.roles
 
 
-def require_admin(user: User) -> None:
-    if not is_admin(user):
-        raise Forbidden(f"{user.username} is no Admin; ask one to do this.")
+def visible(actor: Actor, user: User | None, username: str, verb: Verb) -> User:
+    """Raises NotFound for one whom they may not see, and Forbidden for one who may do more than they may give."""
+    missing = f"There is no user {username}."
+    if user is None:
+        raise NotFound(missing)
+    check(actor, Permission(verb, Resource.USER), user.organization, user.username, missing)
+    is_other = user.username != actor.username
+    if verb is not Verb.READ and is_other and scope_of(actor, verb, Resource.USER) is Scope.ORGANIZATION:
+        _check_grantable(actor, user.roles)
+    return user
 
 
-def require_operator(user: User) -> None:
-    """Whoever may take nodes out of service."""
-    if not is_admin(user) and Role.INFRASTRUCTURE_PROVIDER not in user.roles:
-        raise Forbidden(f"{user.username} is neither Admin nor Infrastructure_Provider; ask one to do this.")
-
-
-def require_self_or_admin(user: User, username: str) -> None:
-    if user.username != username and not is_admin(user):
-        raise Forbidden(f"{user.username} may not see or change another user; ask an Admin.")
-
-
-def may_see(user: User, application: Application) -> bool:
-    return is_admin(user) or application.owner == user.username
-
-
-def new_user(user: User, existing: User | None) -> User:
-    """Checked. Raises Conflict when the name is taken."""
+def created(actor: Actor, user: User, existing: User | None) -> User:
+    """Checked. Raises Conflict when the name is taken, Forbidden for a role or an organisation not theirs to give."""
     if not _USERNAME.fullmatch(user.username):
         raise InvalidInput(
             "username: must be 1 to 64 letters, digits, dots, dashes, underscores or @, the first a letter or digit",
             "username",
         )
+    checked = replace(user, roles=checked_roles(user.roles))
+    if scope_of(actor, Verb.CREATE, Resource.USER) is not Scope.EVERYTHING:
+        _check_grantable(actor, checked.roles)
+        if user.organization != actor.organization:
+            raise Forbidden(f"{actor.username} may make users of their own organisation only.")
     if existing is not None:
         raise Conflict(f"username: {user.username} exists already; take another name.")
-    return replace(user, roles=checked_roles(user.roles))
+    return checked
+
+
+def changed(actor: Actor, user: User, change: UserChange, application_count: int) -> User:
+    """Checked, but for who stays Admin. `application_count` is how many applications the user owns."""
+    visible(actor, user, user.username, Verb.CHANGE)
+    scope = scope_of(actor, Verb.CHANGE, Resource.USER)
+    after = replace(
+        user,
+        email=user.email if change.email is None else change.email,
+        password_hash=change.password_hash or user.password_hash,
+        organization=change.organization or user.organization,
+        roles=user.roles if change.roles is None else checked_roles(change.roles),
+    )
+    if scope is Scope.OWN and after != replace(user, email=after.email):
+        raise Forbidden("Of oneself one changes the email here, and the password with the old one; ask an Admin.")
+    if scope is Scope.ORGANIZATION:
+        _check_grantable(actor, set(after.roles) - set(user.roles))
+    if after.organization != user.organization:
+        if scope is not Scope.EVERYTHING:
+            raise Forbidden("Only an Admin moves a user to another organisation.")
+        if application_count:
+            raise Conflict(
+                f"organization: {user.username} owns {application_count} applications in another one; "
+                "delete them first, or make another user."
+            )
+    return after
+
+
+def with_password(user: User, password_hash: str) -> User:
+    return replace(user, password_hash=password_hash)
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
@@ -72,16 +109,20 @@ def check_password(password: str, field: str) -> None:
         raise InvalidInput(f"{field}: must have {MIN_PASSWORD} to {MAX_PASSWORD} characters", field)
 
 
-def check_replacement(changed: User, users: Sequence[User]) -> None:
+def check_replacement(after: User, users: Sequence[User]) -> None:
     """Raises Conflict when nobody would be left who may do everything."""
-    if not any(is_admin(changed if user.username == changed.username else user) for user in users):
-        raise Conflict(f"{changed.username} is the last Admin; make another one first.")
+    if not any(is_admin(after if user.username == after.username else user) for user in users):
+        raise Conflict(f"{after.username} is the last Admin; make another one first.")
 
 
-def check_deletion(username: str, users: Sequence[User], applications: Sequence[Application]) -> None:
-    if all(user.username != username for user in users):
-        raise NotFound(f"There is no user {username}.")
+def check_deletion(username: str, users: Sequence[User], application_count: int) -> None:
     if not any(is_admin(user) for user in users if user.username != username):
         raise Conflict(f"{username} is the last Admin; make another one first.")
-    if applications:
-        raise Conflict(f"{username} still owns {len(applications)} applications; delete them first.")
+    if application_count:
+        raise Conflict(f"{username} still owns {application_count} applications; delete them first.")
+
+
+def _check_grantable(actor: Actor, roles: Sequence[str] | set[str]) -> None:
+    beyond = sorted(set(roles) - set(GRANTABLE))
+    if beyond:
+        raise Forbidden(f"{actor.username} may not give, change or take away the role {beyond[0]}; ask an Admin.")

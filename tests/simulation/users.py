@@ -6,10 +6,10 @@ from typing import Any
 
 from edge_common.model.ids import ServiceId
 from edge_common.wire.sla import parse_sla
-from root_orchestrator.core.records import User
+from root_orchestrator.core.permissions import Identity
 from tests.simulation.actors import RootActor
 
-ADMIN = User("Admin", "", ("Admin",))
+ADMIN = Identity("Admin", "root", ("Admin",))
 
 
 def sla(name: str, replicas: int, memory_mb: int, vcpus: float, marker: str, placement: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from root_orchestrator.adapters.api.answers import ApplicationAnswer, ApplyAnswe
 from root_orchestrator.adapters.api.bodies import DescriptionBody, read
 from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag
-from root_orchestrator.core.users import require_self_or_admin
+from root_orchestrator.core.permissions import Resource, Verb, may
 from root_orchestrator.core.views import change_view
 
 _DRY_RUN = {"dry_run": "true: say what would happen and do nothing"}
@@ -27,51 +27,90 @@ class Applications:
             ApplicationAnswer,
             is_list=True,
             body=SlaSchema,
+            needs=(Verb.CREATE, Resource.APPLICATION),
         )
-        to.get(routes.APPLICATION_ONE, self.show, "One application", ApplicationAnswer)
-        to.put(routes.APPLICATION_ONE, self.describe, "Change the description", ApplicationAnswer, body=DescriptionBody)
-        to.delete(routes.APPLICATION_ONE, self.delete, "Stop and delete an application", MessageAnswer)
+        to.get(
+            routes.APPLICATION_ONE,
+            self.show,
+            "One application",
+            ApplicationAnswer,
+            needs=(Verb.READ, Resource.APPLICATION),
+        )
+        to.put(
+            routes.APPLICATION_ONE,
+            self.describe,
+            "Change the description",
+            ApplicationAnswer,
+            body=DescriptionBody,
+            needs=(Verb.CHANGE, Resource.APPLICATION),
+        )
+        to.delete(
+            routes.APPLICATION_ONE,
+            self.delete,
+            "Stop and delete an application",
+            MessageAnswer,
+            needs=(Verb.DELETE, Resource.APPLICATION),
+        )
         to.get(
             routes.APPLICATIONS,
             self.list_all,
-            "One's own applications, or all for an Admin",
+            "The applications that one may see",
             ApplicationAnswer,
             is_list=True,
+            needs=(Verb.READ, Resource.APPLICATION),
         )
-        to.get(routes.APPLICATIONS_OF, self.list_of, "The applications of a user", ApplicationAnswer, is_list=True)
-        to.put(routes.APPLY, self.apply, "Make it so", ApplyAnswer, body=SlaSchema, query={**_DRY_RUN, **_PRUNE})
+        to.get(
+            routes.APPLICATIONS_OF,
+            self.list_of,
+            "The applications of a user",
+            ApplicationAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.APPLICATION),
+        )
+        to.put(
+            routes.APPLY,
+            self.apply,
+            "Make it so",
+            ApplyAnswer,
+            body=SlaSchema,
+            query={**_DRY_RUN, **_PRUNE},
+            needs=(Verb.CREATE, Resource.APPLICATION),
+        )
 
     def create(self) -> Answer:
         """Answers with all applications of the caller, as Oakestra's clients expect."""
-        user, sla = caller(), parse_sla(read_json())
-        self._parts.ask(lambda: self._parts.manager.create_applications(user, sla))
-        return self.list_of(user.username)
+        actor, sla = caller(), parse_sla(read_json())
+        self._parts.ask(lambda: self._parts.manager.create_applications(actor, sla))
+        return self._parts.application_views(self._parts.intents.applications(actor.username))
 
     def show(self, application_id: str) -> Answer:
         return self._parts.application_views([self._parts.application(caller(), application_id)])[0]
 
     def describe(self, application_id: str) -> Answer:
-        user, text = caller(), read(DescriptionBody)["application_desc"]
+        actor, text = caller(), read(DescriptionBody)["application_desc"]
         wanted = ApplicationId(application_id)
-        self._parts.ask(lambda: self._parts.manager.describe_application(user, wanted, text))
+        self._parts.ask(lambda: self._parts.manager.describe_application(actor, wanted, text))
         return self.show(application_id)
 
     def delete(self, application_id: str) -> Answer:
-        user = caller()
-        self._parts.ask(lambda: self._parts.manager.delete_application(user, ApplicationId(application_id)))
+        actor = caller()
+        self._parts.ask(lambda: self._parts.manager.delete_application(actor, ApplicationId(application_id)))
         return {"message": f"Application {application_id} is deleted; its instances are being stopped."}
 
     def list_all(self) -> Answer:
         return self._parts.application_views(self._parts.visible_applications(caller()))
 
     def list_of(self, username: str) -> Answer:
-        require_self_or_admin(caller(), username)
-        return self._parts.application_views(self._parts.intents.applications(username))
+        """Those of them that the caller may see; a user who is not there has none either."""
+        actor = caller()
+        owned = self._parts.intents.applications(username)
+        visible = [a for a in owned if may(actor, Verb.READ, Resource.APPLICATION, a.organization, a.owner)]
+        return self._parts.application_views(visible)
 
     def apply(self) -> Answer:
-        user, sla = caller(), parse_sla(read_json())
+        actor, sla = caller(), parse_sla(read_json())
         is_dry_run, is_pruning = query_flag("dry_run"), query_flag("prune")
         change = self._parts.ask(
-            lambda: self._parts.manager.apply(user, sla, is_dry_run=is_dry_run, is_pruning=is_pruning)
+            lambda: self._parts.manager.apply(actor, sla, is_dry_run=is_dry_run, is_pruning=is_pruning)
         )
         return {"dry_run": is_dry_run, "applications": change_view(change.results)}

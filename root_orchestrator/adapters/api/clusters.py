@@ -7,10 +7,10 @@ from edge_common.model.node import Readiness
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.answers import ClusterAnswer, NodeAnswer, NodesAnswer
 from root_orchestrator.adapters.api.bodies import CordonBody, read
-from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import Answer, Routes
+from root_orchestrator.core.permissions import Resource, Verb
 from root_orchestrator.core.records import ClusterRecord
-from root_orchestrator.core.users import require_operator
 from root_orchestrator.core.views import View, cluster_view
 
 ANSWER_S = 5.0
@@ -24,13 +24,47 @@ class Clusters:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.get(routes.CLUSTERS, self.list_all, "All clusters", ClusterAnswer, is_list=True)
-        to.get(routes.CLUSTERS_ACTIVE, self.list_active, "The clusters that are heard now", ClusterAnswer, is_list=True)
-        to.get(routes.CLUSTER_ONE, self.show, "One cluster, by id or name", ClusterAnswer)
-        to.get(routes.CLUSTER_NODES, self.nodes, "The nodes of a cluster", NodeAnswer, is_list=True)
-        to.get(routes.CLUSTER_NODE, self.node, "One node, by id or name", NodeAnswer)
-        to.put(routes.CORDON, self.cordon, "Take a node out of placement, or back in", NodeAnswer, body=CordonBody)
-        to.get(routes.NODES, self.all_nodes, "The nodes of all clusters", NodesAnswer)
+        to.get(
+            routes.CLUSTERS,
+            self.list_all,
+            "All clusters",
+            ClusterAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.CLUSTER),
+        )
+        to.get(
+            routes.CLUSTERS_ACTIVE,
+            self.list_active,
+            "The clusters that are heard now",
+            ClusterAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.CLUSTER),
+        )
+        to.get(
+            routes.CLUSTER_ONE,
+            self.show,
+            "One cluster, by id or name",
+            ClusterAnswer,
+            needs=(Verb.READ, Resource.CLUSTER),
+        )
+        to.get(
+            routes.CLUSTER_NODES,
+            self.nodes,
+            "The nodes of a cluster",
+            NodeAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.NODE),
+        )
+        to.get(routes.CLUSTER_NODE, self.node, "One node, by id or name", NodeAnswer, needs=(Verb.READ, Resource.NODE))
+        to.put(
+            routes.CORDON,
+            self.cordon,
+            "Take a node out of placement, or back in",
+            NodeAnswer,
+            body=CordonBody,
+            needs=(Verb.CHANGE, Resource.NODE),
+        )
+        to.get(routes.NODES, self.all_nodes, "The nodes of all clusters", NodesAnswer, needs=(Verb.READ, Resource.NODE))
 
     def list_all(self) -> Answer:
         now_s = self._parts.clock.now_s()
@@ -55,7 +89,6 @@ class Clusters:
         raise NotFound(f"Cluster {cluster.info.name} has no node {node_id}.")
 
     def cordon(self, cluster_id: str, node_id: str) -> Answer:
-        require_operator(caller())
         is_cordoned = read(CordonBody)["cordoned"]
         cluster = self._parts.cluster(cluster_id)
         body = {"node": node_id, "is_cordoned": is_cordoned}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from flask import Flask, Request
+from flask import Flask, Request, g
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
@@ -15,8 +15,9 @@ from root_orchestrator.adapters.api.answers import HealthAnswer
 from root_orchestrator.adapters.api.applications import Applications
 from root_orchestrator.adapters.api.clusters import Clusters
 from root_orchestrator.adapters.api.parts import Parts
-from root_orchestrator.adapters.api.routing import Answer, Routes
+from root_orchestrator.adapters.api.routing import Answer, Routes, needs_of
 from root_orchestrator.adapters.api.services import Services
+from root_orchestrator.core.permissions import require
 from root_orchestrator.core.users import ADMIN_USERNAME
 
 _TITLE = "Hedgerow"
@@ -38,7 +39,9 @@ def create_api(
     """`health` adds to what the health route says; it raises what makes the root unwell."""
 
     def authenticate(incoming: Request) -> Any:
-        return parts.auth.identify(bearer_token(incoming))
+        g.caller = parts.auth.identify(bearer_token(incoming))
+        require(g.caller, needs_of(app, incoming.endpoint))
+        return g.caller
 
     def tell_health() -> Answer:
         parts.intents.user(ADMIN_USERNAME)

@@ -9,11 +9,13 @@ from edge_common.model.errors import Broken, NotFound
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.adapters.auth import Auth
-from root_orchestrator.core import users
-from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
+from root_orchestrator.core.ownership import READ_APPLICATION, READ_SERVICE, visible_application, visible_service
+from root_orchestrator.core.permissions import Actor, Identity, Permission, Resource, Scope, Verb, scope_of
+from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent
 from root_orchestrator.core.views import View, application_view, service_view
 from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
 from root_orchestrator.manager import Manager
+from root_orchestrator.people import People
 from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PlacementReads
 
 
@@ -28,21 +30,20 @@ class Parts:
     ask: Ask
     auth: Auth
     clock: Clock
+    people: People
 
-    def application(self, user: User, application_id: str) -> Application:
-        """Raises NotFound, also for one that is somebody else's."""
+    def application(self, actor: Actor, application_id: str) -> Application:
+        """To be read. Raises NotFound, also for one that they may not see."""
         application = self.intents.application(ApplicationId(application_id))
-        if application is None or not users.may_see(user, application):
-            raise NotFound(f"There is no application {application_id}.")
-        return application
+        return visible_application(actor, application, application_id, READ_APPLICATION)
 
-    def service(self, user: User, service_id: str) -> tuple[ServiceIntent, Application]:
-        """Raises NotFound, also for one that is somebody else's, or that is going."""
+    def service(
+        self, actor: Actor, service_id: str, needs: Permission = READ_SERVICE
+    ) -> tuple[ServiceIntent, Application]:
+        """Raises NotFound, also for one that they may not see, or that is going."""
         service = self.intents.service(ServiceId(service_id))
         application = None if service is None else self.intents.application(service.application_id)
-        if service is None or service.is_removed or application is None or not users.may_see(user, application):
-            raise NotFound(f"There is no service {service_id}.")
-        return service, application
+        return visible_service(actor, service, application, service_id, needs)
 
     def cluster(self, cluster_id: str) -> ClusterRecord:
         """By id or by name. Raises NotFound."""
@@ -72,13 +73,21 @@ class Parts:
         where = self.where(services)
         return [service_view(service, owners[service.application_id], where) for service in services]
 
-    def visible_applications(self, user: User) -> list[Application]:
-        return self.intents.applications(None if users.is_admin(user) else user.username)
+    def visible_applications(self, actor: Actor, resource: Resource = Resource.APPLICATION) -> list[Application]:
+        match scope_of(actor, Verb.READ, resource):
+            case Scope.EVERYTHING:
+                return self.intents.applications()
+            case Scope.ORGANIZATION:
+                return self.intents.applications(organization=actor.organization)
+            case Scope.OWN:
+                return self.intents.applications(actor.username, organization=actor.organization)
+            case _:
+                return []
 
 
-def caller() -> User:
+def caller() -> Identity:
     """Who asks. Raises Broken in a route that was declared public."""
-    user = g.get("caller")
-    if not isinstance(user, User):
+    identity = g.get("caller")
+    if not isinstance(identity, Identity):
         raise Broken("A public route asked who its caller is.")
-    return user
+    return identity

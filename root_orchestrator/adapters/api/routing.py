@@ -1,4 +1,4 @@
-"""Adds routes together with their part of the OpenAPI document."""
+"""Adds routes together with what they need, and with their part of the OpenAPI document."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -8,12 +8,15 @@ from flask import Flask, request
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema
 
-from edge_common.model.errors import InvalidInput
-from edge_common.plumbing.http_app import declare_public
+from edge_common.model.errors import Broken, InvalidInput
+from edge_common.plumbing.http_app import declare_public, public_endpoints
 from root_orchestrator.adapters.api.answers import RefusalAnswer
+from root_orchestrator.core.permissions import Permission, Resource, Verb
 
 Answer = dict[str, Any] | list[Any]
 View = Callable[..., Answer]
+Needs = tuple[Verb, Resource]
+_NEEDS = "hedgerow.needs"
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
@@ -37,9 +40,16 @@ class Routes:
         is_list: bool = False,
         body: type[Schema] | None = None,
         query: Mapping[str, str] | None = None,
+        needs: Needs | None = None,
         is_public: bool = False,
     ) -> None:
-        """`query` says what each parameter means; others are refused."""
+        """`query` says what each parameter means; others are refused.
+
+        `needs` is checked before `view` is called, by role alone: the view checks the thing itself. Raises Broken
+        unless the route either needs something or is public.
+        """
+        if (needs is None) is not is_public:
+            raise Broken(f"{method} {rule} must either say what it needs or be public.")
         known = dict(query or {})
         endpoint = f"{method.lower()}_{view.__name__}"
 
@@ -53,8 +63,11 @@ class Routes:
         answered = answers(many=is_list)
         documented = self._blueprint.doc(**_document(summary, answered, body, known, is_public=is_public))(answer)
         self._blueprint.add_url_rule(rule, endpoint, documented, methods=[method])
-        if is_public:
-            self._public.append(f"{self._blueprint.name}.{endpoint}")
+        full_name = f"{self._blueprint.name}.{endpoint}"
+        if needs is None:
+            self._public.append(full_name)
+        else:
+            declare_needs(self._app, full_name, *needs)
 
     def get(self, rule: str, view: View, summary: str, answers: type[Schema], **options: Any) -> None:
         self.add("GET", rule, view, summary, answers, **options)
@@ -71,6 +84,27 @@ class Routes:
     def register(self) -> None:
         self._api.register_blueprint(self._blueprint)
         declare_public(self._app, *self._public)
+
+
+def declare_needs(app: Flask, endpoint: str, verb: Verb, resource: Resource) -> None:
+    """For a route that is added by other means than `Routes`."""
+    app.extensions.setdefault(_NEEDS, {})[endpoint] = Permission(verb, resource)
+
+
+def needs_of(app: Flask, endpoint: str | None) -> Permission:
+    """Raises Broken for a route that was not declared: nobody may use it."""
+    declared: dict[str, Permission] = app.extensions.get(_NEEDS, {})
+    if endpoint not in declared:
+        raise Broken(f"The route {endpoint} does not say what it needs.")
+    return declared[endpoint]
+
+
+def check_declared(app: Flask) -> None:
+    """Raises Broken when a route is neither public nor says what it needs. To be called before serving."""
+    public = public_endpoints(app)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in public:
+            needs_of(app, rule.endpoint)
 
 
 def query_flag(name: str, default: bool = False) -> bool:

@@ -19,12 +19,14 @@ from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag, query_whole
 from root_orchestrator.core.changes import Change
 from root_orchestrator.core.intents import ALL_INSTANCES
+from root_orchestrator.core.permissions import Permission, Resource, Verb
 from root_orchestrator.core.views import View, service_change_view, service_view
 from root_orchestrator.core.whereabouts import find_instance
 
 _LOGS = {"logs": "false: leave out the last output of each instance, which has to be asked for"}
 _TAIL = {"tail": "how many lines from the end", "cursor": "go on from where the last answer ended"}
 _DEFAULT_LINES = 100
+READ_INSTANCE = Permission(Verb.READ, Resource.INSTANCE)
 
 
 class Services:
@@ -32,20 +34,87 @@ class Services:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.post(routes.SERVICE, self.create, "Add services to an application", AddedServicesAnswer, body=SlaSchema)
-        to.get(routes.SERVICE_ONE, self.show, "One service with its instances", ServiceAnswer, query=_LOGS)
-        to.put(routes.SERVICE_ONE, self.update, "Change a service", ServiceChangeAnswer, body=MicroserviceSchema)
-        to.delete(routes.SERVICE_ONE, self.delete, "Stop and delete a service", MessageAnswer)
-        to.get(routes.SERVICES, self.list_all, "One's own services, or all for an Admin", ServiceAnswer, is_list=True)
-        to.get(routes.SERVICES_OF, self.list_of, "The services of an application", ServiceAnswer, is_list=True)
-        to.put(routes.REPLICAS, self.scale, "Set the number of instances", ServiceChangeAnswer, body=ReplicasBody)
-        to.post(routes.INSTANCES, self.add_instance, "Run one instance more", InstanceChangeAnswer)
-        to.delete(routes.INSTANCE_ONE, self.remove_instance, "Stop one instance, or all: -1", InstanceChangeAnswer)
-        to.get(routes.INSTANCE_LOGS, self.logs, "The output of an instance", LogAnswer, query=_TAIL)
+        to.post(
+            routes.SERVICE,
+            self.create,
+            "Add services to an application",
+            AddedServicesAnswer,
+            body=SlaSchema,
+            needs=(Verb.CREATE, Resource.SERVICE),
+        )
+        to.get(
+            routes.SERVICE_ONE,
+            self.show,
+            "One service with its instances",
+            ServiceAnswer,
+            query=_LOGS,
+            needs=(Verb.READ, Resource.SERVICE),
+        )
+        to.put(
+            routes.SERVICE_ONE,
+            self.update,
+            "Change a service",
+            ServiceChangeAnswer,
+            body=MicroserviceSchema,
+            needs=(Verb.CHANGE, Resource.SERVICE),
+        )
+        to.delete(
+            routes.SERVICE_ONE,
+            self.delete,
+            "Stop and delete a service",
+            MessageAnswer,
+            needs=(Verb.DELETE, Resource.SERVICE),
+        )
+        to.get(
+            routes.SERVICES,
+            self.list_all,
+            "The services that one may see",
+            ServiceAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.SERVICE),
+        )
+        to.get(
+            routes.SERVICES_OF,
+            self.list_of,
+            "The services of an application",
+            ServiceAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.SERVICE),
+        )
+        to.put(
+            routes.REPLICAS,
+            self.scale,
+            "Set the number of instances",
+            ServiceChangeAnswer,
+            body=ReplicasBody,
+            needs=(Verb.CHANGE, Resource.SERVICE),
+        )
+        to.post(
+            routes.INSTANCES,
+            self.add_instance,
+            "Run one instance more",
+            InstanceChangeAnswer,
+            needs=(Verb.CREATE, Resource.INSTANCE),
+        )
+        to.delete(
+            routes.INSTANCE_ONE,
+            self.remove_instance,
+            "Stop one instance, or all: -1",
+            InstanceChangeAnswer,
+            needs=(Verb.DELETE, Resource.INSTANCE),
+        )
+        to.get(
+            routes.INSTANCE_LOGS,
+            self.logs,
+            "The output of an instance",
+            LogAnswer,
+            query=_TAIL,
+            needs=(Verb.READ, Resource.INSTANCE),
+        )
 
     def create(self) -> Answer:
-        user, sla = caller(), parse_sla(read_json())
-        change = self._parts.ask(lambda: self._parts.manager.add_services(user, sla))
+        actor, sla = caller(), parse_sla(read_json())
+        change = self._parts.ask(lambda: self._parts.manager.add_services(actor, sla))
         created = _changes(change)
         return {"job_id": created[-1]["microserviceID"] if created else "", "services": created}
 
@@ -56,39 +125,39 @@ class Services:
         return service_view(service, application, where, ends)
 
     def update(self, service_id: str) -> Answer:
-        user, sla = caller(), parse_microservice(read_json())
-        return _only(self._parts.ask(lambda: self._parts.manager.update_service(user, ServiceId(service_id), sla)))
+        actor, sla = caller(), parse_microservice(read_json())
+        return _only(self._parts.ask(lambda: self._parts.manager.update_service(actor, ServiceId(service_id), sla)))
 
     def delete(self, service_id: str) -> Answer:
-        user = caller()
-        self._parts.ask(lambda: self._parts.manager.delete_service(user, ServiceId(service_id)))
+        actor = caller()
+        self._parts.ask(lambda: self._parts.manager.delete_service(actor, ServiceId(service_id)))
         return {"message": f"Service {service_id} is deleted; its instances are being stopped."}
 
     def list_all(self) -> Answer:
-        return self._parts.service_views(self._parts.visible_applications(caller()))
+        return self._parts.service_views(self._parts.visible_applications(caller(), Resource.SERVICE))
 
     def list_of(self, application_id: str) -> Answer:
         return self._parts.service_views([self._parts.application(caller(), application_id)])
 
     def scale(self, service_id: str) -> Answer:
-        user, replicas = caller(), read(ReplicasBody)["replicas"]
-        return _only(self._parts.ask(lambda: self._parts.manager.scale(user, ServiceId(service_id), replicas)))
+        actor, replicas = caller(), read(ReplicasBody)["replicas"]
+        return _only(self._parts.ask(lambda: self._parts.manager.scale(actor, ServiceId(service_id), replicas)))
 
     def add_instance(self, service_id: str) -> Answer:
-        user = caller()
-        change = _only(self._parts.ask(lambda: self._parts.manager.add_instance(user, ServiceId(service_id))))
+        actor = caller()
+        change = _only(self._parts.ask(lambda: self._parts.manager.add_instance(actor, ServiceId(service_id))))
         number = change["instances_added"][0]
         return {**change, "instance_number": number, "message": f"Instance {number} is asked for."}
 
     def remove_instance(self, service_id: str, number: int) -> Answer:
         """One that was stopped before is no mistake, so a repeated command does no harm."""
-        user = caller()
-        change = self._parts.ask(lambda: self._parts.manager.remove_instance(user, ServiceId(service_id), number))
+        actor = caller()
+        change = self._parts.ask(lambda: self._parts.manager.remove_instance(actor, ServiceId(service_id), number))
         what = "All instances are" if number == ALL_INSTANCES else f"Instance {number} is"
         return {**_only(change), "message": f"{what} being stopped."}
 
     def logs(self, service_id: str, number: int) -> Answer:
-        service, _ = self._parts.service(caller(), service_id)
+        service, _ = self._parts.service(caller(), service_id, READ_INSTANCE)
         lines = query_whole("tail", _DEFAULT_LINES, 0, MAX_LINES)
         cursor = query_whole("cursor", -1, 0, 2**62)
         instance = find_instance(service, number, self._parts.where([service]))

@@ -118,8 +118,10 @@ def test_an_admin_manages_users_and_others_do_not(world: World) -> None:
     bad_role = {"username": "carl", "password": "carls-secret", "roles": ["King"]}
     assert admin.post("/api/auth/register", bad_role, status=400)["field"] == "roles[0]"
     assert [user["username"] for user in admin.get("/api/users/")] == ["Admin", "alice", "bob"]
-    alice.get("/api/users/", status=403)
-    alice.get("/api/user/bob", status=403)
+    assert [user["username"] for user in alice.get("/api/users/")] == ["alice"]
+    assert alice.get("/api/user/bob", status=404) == alice.get("/api/user/nobody", status=404) | {
+        "message": "There is no user bob."
+    }
     assert alice.get("/api/permission/alice")["roles"] == ["Application_Provider"]
     alice.put("/api/user/alice", {"roles": ["Admin"]}, status=403)
     assert alice.put("/api/user/alice", {"email": "new@example.org"})["email"] == "new@example.org"
@@ -267,7 +269,7 @@ def test_users_see_and_change_only_what_is_theirs(world: World) -> None:
     (application,) = world.client().get("/api/applications")
     alice = world.client(ALICE)
     assert alice.get("/api/applications") == [] and alice.get("/api/services") == []
-    alice.get("/api/applications/Admin", status=403)
+    assert alice.get("/api/applications/Admin") == alice.get("/api/applications/nobody") == []
     for method, path, body in (
         ("GET", f"/api/application/{application['applicationID']}", None),
         ("PUT", f"/api/application/{application['applicationID']}", {"application_desc": "mine"}),

@@ -20,11 +20,13 @@ from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts
+from root_orchestrator.adapters.api.routing import check_declared
 from root_orchestrator.adapters.auth import Auth, LoginLimiter, Passwords, Tokens
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.core.permissions import Role
 from root_orchestrator.core.records import ClusterRecord, User
-from root_orchestrator.core.users import Role
 from root_orchestrator.manager import Manager
+from root_orchestrator.people import People
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -130,8 +132,19 @@ class World:
         self.manager = Manager(self.store, self.nudges, lambda: f"{next(numbers):024x}", self.clock)
         limiter = LoginLimiter(self.clock, failures=limiter_failures)
         self.auth = Auth(self.store, PASSWORDS, Tokens(KEY, self.clock), limiter)
-        parts = Parts(self.manager, self.store, self.placements, self.requests, ask_now, self.auth, self.clock)
+        self.people = People(self.store)
+        parts = Parts(
+            manager=self.manager,
+            intents=self.store,
+            placements=self.placements,
+            clusters=self.requests,
+            ask=ask_now,
+            auth=self.auth,
+            clock=self.clock,
+            people=self.people,
+        )
         self.app: Flask = create_api(parts, max_body_bytes=64 * 1024)
+        check_declared(self.app)
 
     def client(self, user: User | None = ADMIN) -> "Client":
         token = self.auth.token(user) if user else None
