@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_common.link.broker_roles import DENY_BY_DEFAULT, PARENT_ROLE, parent_acls
 from edge_common.model.errors import Broken
+from edge_common.plumbing.addresses import is_loopback
+from edge_common.plumbing.tls import ServerTls
 
 DYNSEC_FILE = "dynamic-security.json"
 PLUGIN_FILES = tuple(
@@ -38,12 +41,25 @@ def initial_dynsec(users: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class MqttDoor:
+    """Where a broker listens. With `tls` it speaks nothing else there, to nobody without a certificate of the CA."""
+
+    port: int
+    host: str
+    tls: ServerTls | None = None
+
+
 def mosquitto_conf(
-    port: int, host: str, data_dir: Path, plugin: Path, *, autosave_interval_s: int = 5, user: str = "root"
+    doors: Sequence[MqttDoor], data_dir: Path, plugin: Path, *, autosave_interval_s: int = 5, user: str = "root"
 ) -> str:
-    """`data_dir` must exist and hold DYNSEC_FILE, which the broker rewrites; `user` must be able to write there."""
+    """`data_dir` must exist and hold DYNSEC_FILE, which the broker rewrites; `user` must be able to write there, and
+    to read the files of each door's TLS. The broker reads those anew at SIGHUP.
+
+    Raises Broken for a door to other machines without TLS.
+    """
     lines = (
-        f"listener {port} {host}",
+        *(line for door in doors for line in _door(door)),
         "allow_anonymous false",
         "allow_zero_length_clientid false",
         f"plugin {plugin}",
@@ -63,6 +79,18 @@ def mosquitto_conf(
         f"user {user}",
     )
     return "\n".join(lines) + "\n"
+
+
+def _door(door: MqttDoor) -> Iterator[str]:
+    if door.tls is None and not is_loopback(door.host):
+        raise Broken(f"The MQTT broker would listen on {door.host}:{door.port} without TLS; give it a certificate.")
+    yield f"listener {door.port} {door.host}"
+    if door.tls is not None:
+        yield f"cafile {door.tls.client_ca}"
+        yield f"certfile {door.tls.certificate}"
+        yield f"keyfile {door.tls.key}"
+        yield "require_certificate true"
+        yield "tls_version tlsv1.2"  # or newer
 
 
 def _client(name: str, password: str) -> dict[str, Any]:

@@ -7,11 +7,12 @@ order across a reconnect, paho never holds more than the broker's receive maximu
 import logging
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from random import SystemRandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -20,8 +21,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge_common.model.errors import HedgerowError
 from edge_common.plumbing.mqtt_outbox import MqttOutbox, Outgoing
 from edge_common.plumbing.mqtt_types import LastWill, Listener, MqttEndpoint, MqttTuning
+from edge_common.plumbing.tls import RememberingSocket, RenewingContext
+from edge_common.plumbing.tls_errors import explain, is_refusal
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +71,7 @@ class MqttTransport:
         self._is_refused = False
         self._end_reason = ""
         self._last_logged = ""
+        self._tls: RenewingContext | None = None
         self._client = self._make_client(will)
 
     @property
@@ -105,7 +113,7 @@ class MqttTransport:
         self._hurry.set()
         self._wake()
         if self._thread.ident is not None:
-            self._thread.join(self._tuning.connect_timeout_s + 2 * DRAIN_TIMEOUT_S)
+            self._thread.join(2 * self._tuning.connect_timeout_s + 2 * DRAIN_TIMEOUT_S)  # TCP, then TLS
 
     def _make_client(self, will: LastWill | None) -> Client:
         client = Client(
@@ -139,7 +147,10 @@ class MqttTransport:
             try:
                 self._connect_and_serve()
             except OSError as error:
-                self._end_reason = f"The broker at {self._endpoint.host}:{self._endpoint.port} is unreachable: {error}"
+                self._end_reason = explain(error, self._broker)
+                self._is_refused = is_refusal(error)
+            except HedgerowError as error:
+                self._end_reason = str(error)
                 self._is_refused = False
             except Exception:
                 logger.exception("event=mqtt_broken client=%s", self._name)
@@ -149,6 +160,10 @@ class MqttTransport:
             self._hurry.wait(self._retry_after_s(failures))
             if not self._stopping.is_set():
                 self._hurry.clear()
+
+    @property
+    def _broker(self) -> str:
+        return f"The broker at {self._endpoint.host}:{self._endpoint.port}"
 
     def _retry_after_s(self, failures: int) -> float:
         longest_s = min(self._tuning.last_retry_s, self._tuning.first_retry_s * 2.0 ** min(failures, 16))
@@ -160,6 +175,7 @@ class MqttTransport:
         properties.MaximumPacketSize = self._tuning.max_payload_bytes + PACKET_OVERHEAD_BYTES
         endpoint = self._endpoint
         self._client.username_pw_set(endpoint.username, endpoint.password)
+        self._use_tls(endpoint)
         self._client.connect(
             endpoint.host,
             endpoint.port,
@@ -167,28 +183,44 @@ class MqttTransport:
             clean_start=False,
             properties=properties,
         )
-        descriptor = self._descriptor()
+        connection = self._client.socket()
+        if connection is not None:
+            self._serve(connection)
+        if isinstance(connection, RememberingSocket) and connection.failure is not None:
+            self._end_reason = explain(connection.failure, self._broker)
+            self._is_refused = is_refusal(connection.failure)
+
+    def _use_tls(self, endpoint: MqttEndpoint) -> None:
+        """paho takes one context and keeps it: once there was TLS there is no way back to plain text."""
+        if self._tls is None and endpoint.tls is not None:
+            self._tls = RenewingContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._client.tls_set_context(self._tls)
+        if self._tls is not None:
+            self._tls.files = endpoint.tls
+
+    def _serve(self, connection: "SocketLike") -> None:
         poller = select.poll()
         poller.register(self._woken, select.POLLIN)
-        while descriptor is not None and self._client.socket() is not None:
+        while self._client.socket() is not None:
             if self._stopping.is_set():
-                self._say_goodbye(poller, descriptor)
+                self._say_goodbye(poller, connection)
                 return
-            self._turn(poller, descriptor)
+            self._turn(poller, connection)
 
-    def _descriptor(self) -> int | None:
-        connection = self._client.socket()
-        return None if connection is None else connection.fileno()
+    def _turn(self, poller: "select.poll", connection: "SocketLike") -> None:
+        """Waits a little for the network or a wake-up, then does what there is to do.
 
-    def _turn(self, poller: "select.poll", descriptor: int) -> None:
-        """Waits a little for the network or a wake-up, then does what there is to do."""
+        TLS may hold bytes that it decrypted already: the descriptor is silent about those.
+        """
         client = self._client
+        descriptor = connection.fileno()
+        holds_bytes = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
         poller.register(descriptor, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
-        events = dict(poller.poll(self._tuning.keepalive_s * 250))
+        events = dict(poller.poll(0 if holds_bytes else self._tuning.keepalive_s * 250))
         ready = events.get(descriptor, 0)
         if self._woken.fileno() in events:
             self._woken.recv(4_096)
-        if ready & ~select.POLLOUT:
+        if holds_bytes or ready & ~select.POLLOUT:
             client.loop_read()
         if ready & select.POLLOUT and client.socket() is not None:
             client.loop_write()
@@ -198,12 +230,12 @@ class MqttTransport:
             self._change_filters()
             self._feed()
 
-    def _say_goodbye(self, poller: "select.poll", descriptor: int) -> None:
+    def _say_goodbye(self, poller: "select.poll", connection: "SocketLike") -> None:
         deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
         while self._is_connected and not self._outbox.is_empty and time.monotonic() < deadline_s:
             if self._client.socket() is None:
                 return
-            self._turn(poller, descriptor)
+            self._turn(poller, connection)
         self._client.disconnect()
 
     def _ended(self) -> None:

@@ -13,6 +13,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_common.model.errors import Forbidden, HedgerowError, Unreachable
 from edge_common.plumbing.mqtt_types import MqttEndpoint
+from edge_common.plumbing.tls import RememberingSocket, client_context
+from edge_common.plumbing.tls_errors import explain, is_refusal
 
 KEEPALIVE_S = 10
 
@@ -65,7 +67,8 @@ def exchange(
     is_answer: Callable[[bytes], bool],
     timeout_s: float,
 ) -> bytes:
-    """Raises Unreachable when no answer came in time, Forbidden when the broker does not let this user."""
+    """Raises Unreachable when no answer came in time, Forbidden when the broker does not let this user, or does not
+    accept its certificate."""
     deadline_s = time.monotonic() + timeout_s
     talk = _Exchange(ask_topic, answer_topic, payload, is_answer)
     client = Client(
@@ -79,18 +82,24 @@ def exchange(
     client.on_subscribe = talk.on_subscribe
     client.on_publish = talk.on_publish
     client.on_message = talk.on_message
-    where = f"{endpoint.host}:{endpoint.port}"
+    if endpoint.tls is not None:
+        client.tls_set_context(client_context(endpoint.tls))
+    broker = f"The MQTT broker at {endpoint.host}:{endpoint.port}"
+    connection = None
     try:
         client.connect(endpoint.host, endpoint.port, keepalive=KEEPALIVE_S)
+        connection = client.socket()
         while not talk.is_over and (left_s := deadline_s - time.monotonic()) > 0:
             if client.loop(left_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
     except OSError as error:
-        raise Unreachable(f"The MQTT broker at {where} is unreachable: {error}.") from error
+        raise (Forbidden if is_refusal(error) else Unreachable)(explain(error, broker)) from error
     finally:
         client.disconnect()
+    if isinstance(connection, RememberingSocket) and connection.failure is not None:
+        raise Forbidden(explain(connection.failure, broker))
     if talk.error is not None:
         raise talk.error
     if talk.answer is None:
-        raise Unreachable(f"The MQTT broker at {where} did not answer within {timeout_s:g} s.")
+        raise Unreachable(f"{broker} did not answer within {timeout_s:g} s.")
     return talk.answer

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge_common.plumbing.tls import TlsFiles
+
 
 @dataclass(frozen=True, slots=True)
 class MqttEndpoint:
@@ -10,6 +12,7 @@ class MqttEndpoint:
     port: int
     username: str
     password: str = field(repr=False)
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)

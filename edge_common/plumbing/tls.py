@@ -30,13 +30,42 @@ class ServerTls:
     client_ca: Path
 
 
+class RememberingSocket(ssl.SSLSocket):
+    """Keeps why TLS failed. With TLS 1.3 a server refuses our certificate after the handshake, when nobody who only
+    sees that the connection ended could tell."""
+
+    failure: ssl.SSLError | None = None
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        try:
+            return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.failure = error
+            raise
+
+
 class FixedNameContext(ssl.SSLContext):
     """Checks `server_name` whatever name its caller believes to have dialled."""
 
     server_name = PARENT_NAME
+    sslsocket_class = RememberingSocket
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
         return super().wrap_socket(*args, **{**options, "server_hostname": self.server_name})
+
+
+class RenewingContext(ssl.SSLContext):
+    """For a client that connects again and again and takes one context for ever: it reads `files` at each connection,
+    so that a renewed certificate is used."""
+
+    files: TlsFiles | None = None
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        if self.files is None:
+            raise Broken("TLS was used before and there are no files for it now; plain text is not an alternative.")
+        return client_context(self.files).wrap_socket(*args, **options)
 
 
 def client_context(files: TlsFiles, server_name: str = PARENT_NAME) -> ssl.SSLContext:

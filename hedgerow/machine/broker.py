@@ -5,7 +5,7 @@ import os
 import pwd
 from pathlib import Path
 
-from edge_common.link.broker_files import DYNSEC_FILE, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
 from hedgerow.machine.files import SECRET, secret, write_if_changed
 from hedgerow.machine.layout import Layout
 from hedgerow.machine.programs import BROKER, broker_password_file, broker_users
@@ -26,7 +26,7 @@ def prepare_broker(layout: Layout) -> bool:
     owner = pwd.getpwnam(user)
     for path in (directory, *directory.iterdir()):
         os.chown(path, owner.pw_uid, owner.pw_gid)
-    text = mosquitto_conf(layout.ports.mqtt, "127.0.0.1", directory, dynsec_plugin(), user=user)
+    text = mosquitto_conf([MqttDoor(layout.ports.mqtt, "127.0.0.1")], directory, dynsec_plugin(), user=user)
     return write_if_changed(layout.config / "mosquitto.conf", text) or has_new_users
 
 

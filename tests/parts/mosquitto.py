@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_common.link.broker_files import DYNSEC_FILE, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
 from edge_common.link.dynsec import DynsecAdmin
 from edge_common.plumbing.mqtt_types import MqttEndpoint
+from edge_common.plumbing.tls import ServerTls, TlsFiles
 from tests.support import eventually, free_port
 
 HOST = "127.0.0.1"
@@ -19,21 +20,32 @@ USERS = {"root": "root-password", "cluster": "cluster-password"}
 
 
 class Mosquitto:
-    def __init__(self, data_dir: Path, autosave_interval_s: int = 5) -> None:
+    """With `tls` it speaks TLS, to clients with a certificate; `own` is what the parents show."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        autosave_interval_s: int = 5,
+        tls: ServerTls | None = None,
+        own: TlsFiles | None = None,
+    ) -> None:
+        self._own = own
         self.port = free_port()
         self.data_dir = data_dir
         self.pid = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._conf = data_dir / "mosquitto.conf"
         self._conf.write_text(
-            mosquitto_conf(self.port, HOST, data_dir, dynsec_plugin(), autosave_interval_s=autosave_interval_s)
+            mosquitto_conf(
+                [MqttDoor(self.port, HOST, tls)], data_dir, dynsec_plugin(), autosave_interval_s=autosave_interval_s
+            )
         )
         dynsec = data_dir / DYNSEC_FILE
         dynsec.touch(mode=0o600)
         dynsec.write_text(json.dumps(initial_dynsec(USERS)))
 
     def endpoint(self, username: str, password: str | None = None) -> MqttEndpoint:
-        return MqttEndpoint(HOST, self.port, username, USERS[username] if password is None else password)
+        return MqttEndpoint(HOST, self.port, username, USERS[username] if password is None else password, self._own)
 
     @property
     def admin(self) -> DynsecAdmin:
@@ -66,9 +78,11 @@ class Mosquitto:
 
 
 @contextmanager
-def private_mosquitto(autosave_interval_s: int = 5) -> Iterator[Mosquitto]:
+def private_mosquitto(
+    autosave_interval_s: int = 5, tls: ServerTls | None = None, own: TlsFiles | None = None
+) -> Iterator[Mosquitto]:
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
-        broker = Mosquitto(Path(folder), autosave_interval_s)
+        broker = Mosquitto(Path(folder), autosave_interval_s, tls, own)
         broker.start()
         try:
             yield broker
