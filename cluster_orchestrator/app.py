@@ -8,31 +8,39 @@ from cluster_orchestrator.adapters.api import create_api
 from cluster_orchestrator.adapters.node_store import DocumentNodeStore
 from cluster_orchestrator.links import Links
 from cluster_orchestrator.scheduler import Scheduler
-from cluster_orchestrator.service import ClusterService, NodeJoined
+from cluster_orchestrator.service import ClusterService, NodeForgotten, NodeJoined
 from cluster_orchestrator.settings import Settings
 from edge_common import __version__
 from edge_common.link.child import ChildLink, last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.dynsec import DynsecAdmin
+from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance
 from edge_common.link.events import End, PostingEvents
+from edge_common.link.identity import IdentityFiles
 from edge_common.link.join import join
-from edge_common.link.join_desk import Joined, ParentAddress, TokenJoinDesk, joined_children
+from edge_common.link.join_desk import ParentAddress
 from edge_common.link.link_store import DocumentLinkStore
+from edge_common.link.members import Members, forgotten_children, joined_children
 from edge_common.link.membership import Membership
-from edge_common.link.parent import ParentLinks
+from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.placement_store import PlacementStore
+from edge_common.link.renewal import CertificateRenewal, Renewal
 from edge_common.link.transport import Transport
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import Temporary
 from edge_common.model.ids import ChildId, ClusterId, InstanceId
+from edge_common.model.node import Readiness
 from edge_common.plumbing.clock import Clock, SystemClock
+from edge_common.plumbing.data_dir import DataDirectory
 from edge_common.plumbing.documents.interface import Documents
+from edge_common.plumbing.documents.lease import StoreLease
 from edge_common.plumbing.documents.open import open_documents
 from edge_common.plumbing.http_server import HttpServer
 from edge_common.plumbing.ids import boot_id, random_id
 from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
+from edge_common.plumbing.pki import open_authority
 from edge_common.wire.join_messages import ChildKind
 
 logger = logging.getLogger(__name__)
@@ -62,11 +70,17 @@ class Parts:
     new_id: Callable[[], str] = random_id
     lease_s: float = 3.0
     report_interval_s: float = 10.0
+    certify: Certify | None = None
+    renewal: Renewal | None = None
 
 
 def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
     placements = PlacementStore(parts.documents)
-    links = Links(info, DocumentNodeStore(parts.documents), placements, parts.clock)
+    nodes = DocumentNodeStore(parts.documents)
+    forgotten = set(forgotten_children(parts.documents))
+    for node_id in [each.info.node_id for each in nodes.nodes() if each.info.node_id in forgotten]:
+        nodes.delete(node_id)
+    links = Links(info, nodes, placements, parts.clock)
     upper = ChildLink(
         ChildId(info.cluster_id),
         parts.boot_id,
@@ -75,9 +89,12 @@ def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
         links,
         parts.clock,
         parts.report_interval_s,
+        parts.renewal,
     )
     link_store = DocumentLinkStore(parts.documents)
-    lower = ParentLinks(parts.lower_transport, link_store, links, parts.clock, parts.new_id, parts.lease_s)
+    lower = ParentLinks(
+        parts.lower_transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify
+    )
     scheduler = Scheduler(placements, links, parts.clock, lambda: InstanceId(parts.new_id()), parts.lease_s)
     links.bind(upper, lower, scheduler)
     lower.add_children(joined_children(parts.documents))
@@ -94,15 +111,24 @@ class App:
         self._clock = SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._documents = open_documents(settings.documents_url)
-        identity_file = settings.data_dir / "identity.json"
-        self._membership = Membership(
-            lambda: join(settings.parent_url, self._token(), ChildKind.CLUSTER, settings.name, identity_file, {}),
-            identity_file,
+        directory = DataDirectory(settings.data_dir)
+        self._lease = StoreLease(self._documents, directory, "cluster", settings.store_lease_s)
+        authority = open_authority(settings.data_dir / "ca", settings.name, self._clock.now_s())
+        self._members = Members(
+            self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
         )
-        self._stops: list[Callable[[], object]] = [self._documents.close]
+        self._identity_files = IdentityFiles(settings.data_dir)
+        self._membership = Membership(
+            lambda: join(settings.parent_url, self._token(), ChildKind.CLUSTER, settings.name, settings.data_dir, {}),
+            self._identity_files,
+            self._clock,
+        )
+        self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 
     def start(self) -> None:
         settings = self._settings
+        if not self._lease.take():
+            return
         identity = self._membership.identity()
         if identity is None:
             raise Temporary("Stopped before the root admitted this cluster.")
@@ -142,12 +168,14 @@ class App:
             boot_id(self._clock),
             lease_s=settings.lease_s,
             report_interval_s=settings.report_interval_s,
+            certify=self._members.certify,
+            renewal=CertificateRenewal(self._identity_files, self._clock),
         )
         tier = build_tier(info, parts)
         mailbox = Mailbox(tier.service, name="cluster")
         mailbox_post.append(mailbox.post)
-        desk = self._desk(lower_endpoint, mailbox)
-        server = HttpServer(create_api(desk, tier.service.status), settings.http_host, settings.http_port)
+        entrance = self._entrance(lower_endpoint, tier, mailbox)
+        server = HttpServer(create_api(entrance.blueprint(), tier.service.status), settings.http_host, settings.http_port)
         mailbox.start()
         lower_transport.start()
         upper_transport.start()
@@ -159,6 +187,7 @@ class App:
             upper_transport.stop,
             lower_transport.stop,
             mailbox.stop,
+            self._lease.stop,
             self._documents.close,
         ]
         logger.info("event=serving cluster=%s name=%s port=%d", identity.child_id, settings.name, server.port)
@@ -168,25 +197,30 @@ class App:
         for stop in self._stops:
             stop()
 
-    def _desk(self, endpoint: MqttEndpoint, mailbox: Mailbox) -> TokenJoinDesk:
+    def _entrance(self, endpoint: MqttEndpoint, tier: Tier, mailbox: Mailbox) -> Entrance:
         settings = self._settings
-
-        def on_joined(joined: Joined) -> None:
-            mailbox.post(NodeJoined(joined.child_id))
-
-        desk = TokenJoinDesk(
+        lower = tier.links.lower
+        return open_entrance(
+            entrance_settings(
+                ChildKind.NODE, settings.data_dir, settings.http_host, settings.waiting_room, settings.join_token_life_s
+            ),
             self._documents,
+            self._members,
             DynsecAdmin(endpoint),
             ParentAddress(
                 settings.name,
                 settings.child_mqtt_host or settings.mqtt_host,
                 settings.child_mqtt_port or settings.mqtt_port,
+                is_tls=endpoint.tls is not None,
             ),
-            on_joined,
             self._clock,
+            LinkCalls(
+                on_joined=lambda joined: mailbox.post(NodeJoined(joined.child_id)),
+                on_forgotten=lambda child_id: mailbox.post(NodeForgotten(child_id)),
+                is_ready=lambda child_id: mailbox.call(lambda: lower.readiness(child_id)) is Readiness.READY,
+                drop=lambda child_id: mailbox.call(lambda: tier.links.forget(child_id)),
+            ),
         )
-        desk.ensure_token(settings.data_dir / "join-token", ChildKind.NODE)
-        return desk
 
     def _token(self) -> str:
         file = self._settings.join_token_file

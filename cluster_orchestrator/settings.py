@@ -10,6 +10,9 @@ PREFIX = "HEDGEROW_CLUSTER_"
 class Settings:
     """`child_mqtt_host` and `child_mqtt_port` are what nodes are told; "" and 0 mean the same as our own.
 
+    `store_lease_s`: how long a standby waits after the last sign of life of the process that acts on the same store.
+    `waiting_room` is on, off, or auto: off only where nodes join over loopback. `rejoin_grace_days`: how long after its
+    certificate's end a node still comes back by its key alone.
     `store_url` "" is a SQLite file in `data_dir`. `name` is what the root calls this cluster; `location` is free
     text or "latitude,longitude[,radius_m]".
     """
@@ -29,6 +32,11 @@ class Settings:
     parent_url: str = "http://127.0.0.1:10000"
     join_token_file: Path | None = None
     lease_s: float = 3.0
+    waiting_room: str = "auto"
+    join_token_life_s: float = 86_400.0
+    certificate_life_s: float = 2_592_000.0
+    rejoin_grace_days: float = 365.0
+    store_lease_s: float = 20.0
     report_interval_s: float = 10.0
     log_level: str = "INFO"
 

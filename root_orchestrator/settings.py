@@ -10,6 +10,9 @@ PREFIX = "HEDGEROW_ROOT_"
 class Settings:
     """`child_mqtt_host` and `child_mqtt_port` are what clusters are told; "" and 0 mean the same as our own.
 
+    `store_lease_s`: how long a standby waits after the last sign of life of the process that acts on the same store.
+    `waiting_room` is on, off, or auto: off only where the API is bound to loopback. `rejoin_grace_days`: how long after
+    its certificate's end a cluster still comes back by its key alone.
     `store_url` "" is a SQLite file in `data_dir`. `admin_password` is for the first start only; without it one is made.
     """
 
@@ -26,6 +29,11 @@ class Settings:
     child_mqtt_host: str = ""
     child_mqtt_port: int = 0
     lease_s: float = 3.0
+    waiting_room: str = "auto"
+    join_token_life_s: float = 86_400.0
+    certificate_life_s: float = 2_592_000.0
+    rejoin_grace_days: float = 365.0
+    store_lease_s: float = 20.0
     log_level: str = "INFO"
 
     @property
