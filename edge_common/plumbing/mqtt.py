@@ -24,7 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_common.model.errors import HedgerowError
 from edge_common.plumbing.mqtt_outbox import MqttOutbox, Outgoing
 from edge_common.plumbing.mqtt_types import LastWill, Listener, MqttEndpoint, MqttTuning
-from edge_common.plumbing.tls import RememberingSocket, RenewingContext
+from edge_common.plumbing.tls import RenewingContext, renewing_context
 from edge_common.plumbing.tls_errors import explain, is_refusal
 
 if TYPE_CHECKING:
@@ -186,14 +186,15 @@ class MqttTransport:
         connection = self._client.socket()
         if connection is not None:
             self._serve(connection)
-        if isinstance(connection, RememberingSocket) and connection.failure is not None:
-            self._end_reason = explain(connection.failure, self._broker)
-            self._is_refused = is_refusal(connection.failure)
+        failure = self._tls.failure if self._tls is not None else None
+        if failure is not None:
+            self._end_reason = explain(failure, self._broker)
+            self._is_refused = is_refusal(failure)
 
     def _use_tls(self, endpoint: MqttEndpoint) -> None:
         """paho takes one context and keeps it: once there was TLS there is no way back to plain text."""
         if self._tls is None and endpoint.tls is not None:
-            self._tls = RenewingContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._tls = renewing_context(endpoint.tls)
             self._client.tls_set_context(self._tls)
         if self._tls is not None:
             self._tls.files = endpoint.tls

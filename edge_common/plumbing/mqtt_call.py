@@ -13,7 +13,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_common.model.errors import Forbidden, HedgerowError, Unreachable
 from edge_common.plumbing.mqtt_types import MqttEndpoint
-from edge_common.plumbing.tls import RememberingSocket, client_context
+from edge_common.plumbing.tls import renewing_context
 from edge_common.plumbing.tls_errors import explain, is_refusal
 
 KEEPALIVE_S = 10
@@ -82,13 +82,12 @@ def exchange(
     client.on_subscribe = talk.on_subscribe
     client.on_publish = talk.on_publish
     client.on_message = talk.on_message
+    tls = renewing_context(endpoint.tls)
     if endpoint.tls is not None:
-        client.tls_set_context(client_context(endpoint.tls))
+        client.tls_set_context(tls)
     broker = f"The MQTT broker at {endpoint.host}:{endpoint.port}"
-    connection = None
     try:
         client.connect(endpoint.host, endpoint.port, keepalive=KEEPALIVE_S)
-        connection = client.socket()
         while not talk.is_over and (left_s := deadline_s - time.monotonic()) > 0:
             if client.loop(left_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
@@ -96,8 +95,8 @@ def exchange(
         raise (Forbidden if is_refusal(error) else Unreachable)(explain(error, broker)) from error
     finally:
         client.disconnect()
-    if isinstance(connection, RememberingSocket) and connection.failure is not None:
-        raise Forbidden(explain(connection.failure, broker))
+    if tls.failure is not None:
+        raise Forbidden(explain(tls.failure, broker))
     if talk.error is not None:
         raise talk.error
     if talk.answer is None:

@@ -4,12 +4,16 @@ Addresses of a parent may change, and a child may reach it through another one, 
 """
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_common.model.errors import Broken
 from edge_common.plumbing.pki import PARENT_NAME
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,16 @@ class RememberingSocket(ssl.SSLSocket):
 
     failure: ssl.SSLError | None = None
 
+    def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            with suppress(OSError):
+                self.recv(1)  # the other side hung up, and the alert that says why may wait to be read
+            raise
+
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         try:
             return super().recv(buflen, flags)
@@ -58,14 +72,28 @@ class FixedNameContext(ssl.SSLContext):
 
 class RenewingContext(ssl.SSLContext):
     """For a client that connects again and again and takes one context for ever: it reads `files` at each connection,
-    so that a renewed certificate is used."""
+    so that a renewed certificate is used. It remembers the last connection, of which others may have let go."""
 
     files: TlsFiles | None = None
+    _last: ssl.SSLSocket | None = None
+
+    @property
+    def failure(self) -> ssl.SSLError | None:
+        """Why TLS ended the last connection, if it did so after the handshake."""
+        return self._last.failure if isinstance(self._last, RememberingSocket) else None
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        self._last = None
         if self.files is None:
             raise Broken("TLS was used before and there are no files for it now; plain text is not an alternative.")
-        return client_context(self.files).wrap_socket(*args, **options)
+        self._last = client_context(self.files).wrap_socket(*args, **options)
+        return self._last
+
+
+def renewing_context(files: TlsFiles | None) -> RenewingContext:
+    context = RenewingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.files = files
+    return context
 
 
 def client_context(files: TlsFiles, server_name: str = PARENT_NAME) -> ssl.SSLContext:
