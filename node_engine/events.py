@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_common.model.probes import ProbeRole
+from node_engine.core.health import Answer
 from node_engine.core.operations import Failure, Operation
 from node_engine.core.task import Task, TaskKey
 
@@ -40,6 +42,13 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    key: TaskKey
+    role: ProbeRole
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class AddressFound:
     address: str
 
@@ -54,4 +63,6 @@ class QuestionAnswered:
     """A parent's question was answered, well or not."""
 
 
-NodeEvent = TaskChanged | Observed | OperationDone | Progressed | AddressFound | LogsTrimmed | QuestionAnswered
+NodeEvent = (
+    TaskChanged | Observed | OperationDone | Progressed | ProbeAnswered | AddressFound | LogsTrimmed | QuestionAnswered
+)

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
-from edge_common.model.lifecycle import State
+from edge_common.model.lifecycle import Health, State
 from edge_common.plumbing.clock import Clock
 from edge_common.wire.messages import DesiredService
 from node_engine.core.operations import Operation, Outcome, StartTask
 from node_engine.core.ports_in_use import hindrance
 from node_engine.core.reconcile import Situation, Step, advance, done, failed
 from node_engine.core.record import Moment, Record, kept, observation_of
+from node_engine.core.restart import after_probes
 from node_engine.core.seen import Seen
 from node_engine.core.strays import removal
 from node_engine.core.task import Task, TaskKey, TaskState
 from node_engine.events import Observed, OperationDone, Progressed, TaskChanged
+from node_engine.health_watch import Judgement
 from node_engine.observer import Observer
 from node_engine.operator import Operator
 from node_engine.ports import RecordStore
@@ -83,6 +85,21 @@ class Instances:
                     self._mark_all()
             case Progressed(key=key, text=text):
                 self._progressed(key, text)
+
+    def judge(self, judgement: Judgement) -> None:
+        record = self._records.get(judgement.key.instance_id)
+        if record is None or record.key != judgement.key or record.state is not State.RUNNING:
+            return
+        if judgement.why:
+            after = after_probes(record, judgement.why, Moment(self._clock.now_s(), self._clock.monotonic_s()))
+        else:
+            detail = "" if judgement.health is Health.HEALTHY else judgement.detail
+            after = replace(record, health=judgement.health, detail=detail)
+        if after != record:
+            self._records[record.instance_id] = after
+            self._unsaved.add(record.instance_id)
+            self._untold[record.instance_id] = None
+            self._mark([record.instance_id])
 
     def settle(self) -> list[Observation]:
         """Decide, make it durable, then begin the operations. Returns what changed, in the parent's words.

@@ -8,7 +8,9 @@ from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
 from edge_common.model.node import Usage
+from edge_common.model.probes import Probe as HealthProbe
 from node_engine.core.capacity import Machine
+from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
 from node_engine.core.record import Record
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskUsage
@@ -97,6 +99,13 @@ class Probe(Protocol):
 
     def address(self) -> str:
         """That under which others reach this node, "" while it has none. May wait for a name server."""
+
+
+class Prober(Protocol):
+    """Asks an instance how it is."""
+
+    def ask(self, key: TaskKey, runtime: str, probe: HealthProbe, address: str) -> Answer:
+        """Returns within the probe's `timeout_s` or little more; what goes wrong is an answer."""
 
 
 class Logs(Protocol):

@@ -48,6 +48,10 @@ class Probes:
     readiness: Probe | None = field(default=None)
     liveness: Probe | None = field(default=None)
 
+    @property
+    def are_there(self) -> bool:
+        return self.startup is not None or self.readiness is not None or self.liveness is not None
+
     def of(self, role: ProbeRole) -> Probe | None:
         return {
             ProbeRole.STARTUP: self.startup,

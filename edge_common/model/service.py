@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.network import Addresses, PortMapping
+from edge_common.model.probes import Probes
 from edge_common.model.resources import Resources
 from edge_common.model.values import Attachment, ValueRef
 
@@ -101,6 +102,7 @@ class ServiceSpec:
     addresses: Addresses = Addresses()
     pull_policy: PullPolicy = PullPolicy.IF_MISSING
     restart: RestartPolicy = RestartPolicy()
+    probes: Probes = Probes()
     stop_grace_s: float = 10.0
     architectures: tuple[str, ...] = ()
     constraints: Constraints = field(default_factory=Constraints)

@@ -25,10 +25,10 @@ class Shell(Protocol):
 
     def handle(self, event: object) -> None: ...
 
-    def settle(self) -> None:
+    def settle(self) -> float | None:
         """After each batch of events and each tick: reconcile what became dirty, make it durable, flush links.
 
-        Called again soon when it raises.
+        Returns within how many seconds it wants a tick, None when the next one does. Called again soon when it raises.
         """
 
     def tick(self) -> float:
@@ -196,8 +196,10 @@ class Mailbox:
 
     def _settle(self) -> Exception | None:
         try:
-            self._shell.settle()
+            hurry_s = self._shell.settle()
             self._is_settle_owed = False
+            if hurry_s is not None:
+                self._tick_at_s = min(self._tick_at_s, self._clock.monotonic_s() + hurry_s)
             return None
         except Exception as error:
             logger.exception("mailbox=%s could not settle", self._name)

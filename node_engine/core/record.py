@@ -21,6 +21,7 @@ class Moment:
 class Record:
     """An instance keeps the spec it first came with: a newer one reaches a service as new instances.
 
+    `health` is what the probes of the running attempt found last, and UNKNOWN while nothing was found.
     `attempt` is the one that runs or is to be made next. `task_attempt` is the one of which something may exist in
     the runtime, None when nothing can. `restarts` counts since the last long run, `failed_starts` since the last
     start. The fields from `not_before_s` on are on the monotonic clock and end with the engine; None is "not known".
@@ -36,6 +37,7 @@ class Record:
     state: State = State.CREATING
     reason: Reason = Reason.NONE
     detail: str = ""
+    health: Health = Health.UNKNOWN
     exit_code: int | None = None
     restarts: int = 0
     failed_starts: int = 0
@@ -60,6 +62,15 @@ def kept(record: Record) -> Record:
     return replace(record, not_before_s=None, running_since_s=None, retry_cleanup_s=None, failed_cleanups=0)
 
 
+def health_of(record: Record) -> Health:
+    """Who has no probes is well as long as it runs."""
+    if record.state is not State.RUNNING:
+        return Health.UNKNOWN
+    if not record.spec.probes.are_there:
+        return Health.HEALTHY
+    return Health.STARTING if record.health is Health.UNKNOWN else record.health
+
+
 def observation_of(record: Record) -> Observation:
     return Observation(
         record.instance_id,
@@ -69,7 +80,7 @@ def observation_of(record: Record) -> Observation:
         attempt=record.attempt,
         reason=record.reason,
         detail=record.detail,
-        health=Health.HEALTHY if record.state is State.RUNNING else Health.UNKNOWN,
+        health=health_of(record),
         exit_code=record.exit_code,
         changed_at_s=record.changed_at_s,
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from zlib import crc32
 
 from edge_common.model.ids import InstanceId
-from edge_common.model.lifecycle import Reason, State
+from edge_common.model.lifecycle import Health, Reason, State
 from edge_common.model.service import RestartMode, RestartPolicy
 from node_engine.core.operations import Failure, Outcome
 from node_engine.core.record import Moment, Record
@@ -32,6 +32,7 @@ def running(record: Record, moment: Moment) -> Record:
         reason=Reason.NONE,
         detail="",
         failed_starts=0,
+        health=Health.UNKNOWN,
         started_at_s=moment.wall_s,
         changed_at_s=moment.wall_s,
         not_before_s=None,
@@ -68,6 +69,19 @@ def after_exit(record: Record, task: Task, moment: Moment) -> Record:
     return _restarted(record, said, moment)
 
 
+def after_probes(record: Record, why: str, moment: Moment) -> Record:
+    """It runs, and its probes say that it had better begin anew: for its restart policy that is an exit."""
+    policy = record.spec.restart
+    restarts = 0 if _ran_long(record, moment) else record.restarts
+    record = replace(record, restarts=restarts)
+    if policy.mode is RestartMode.NEVER:
+        return _ended(record, State.FAILED, Reason.UNHEALTHY, f"{why}; its restart policy is {policy.mode}", moment)
+    if policy.attempts is not None and restarts >= policy.attempts:
+        detail = f"{why}; its restart policy allows {policy.attempts} restarts"
+        return _ended(record, State.FAILED, Reason.UNHEALTHY, detail, moment)
+    return _restarted(record, why, moment)
+
+
 def after_loss(record: Record, moment: Moment) -> Record:
     """It was running, and nothing runs now: with a reboot in between that is nobody's fault, so it starts at once."""
     if record.running_since_s is not None and not _ran_long(record, moment):
@@ -102,6 +116,7 @@ def another_attempt(record: Record, moment: Moment) -> Record:
         record,
         attempt=record.attempt + 1,
         state=State.CREATING,
+        health=Health.UNKNOWN,
         changed_at_s=moment.wall_s,
         running_since_s=None,
     )

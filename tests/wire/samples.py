@@ -10,6 +10,7 @@ from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import Health, Reason, State
 from edge_common.model.network import Addresses, PortMapping, Transport
 from edge_common.model.node import NodeInfo, Usage
+from edge_common.model.probes import Probe, ProbeKind, Probes
 from edge_common.model.resources import Resources
 from edge_common.model.service import (
     Constraints,
@@ -22,7 +23,7 @@ from edge_common.model.service import (
     Ulimit,
 )
 from edge_common.model.values import Attachment, SealedValue, ValueId, ValueKind, ValueRef
-from edge_common.wire.join_messages import ChildKind, JoinAnswer, JoinRequest, MqttAccess
+from edge_common.wire.join_messages import ChildKind, Hello, JoinAnswer, JoinRequest, JoinStatus, MqttAccess
 from edge_common.wire.messages import (
     AssignedInstance,
     DesiredService,
@@ -60,6 +61,11 @@ SPEC = ServiceSpec(
     addresses=Addresses("10.30.0.1", "fdff::1", "10.30.0.2", "fdff::2"),
     pull_policy=PullPolicy.ALWAYS,
     restart=RestartPolicy(RestartMode.ON_FAILURE, 3, 0.5, 30.0, 120.0),
+    probes=Probes(
+        startup=Probe(ProbeKind.EXEC, command=("test", "-e", "/ready"), failures=30),
+        readiness=Probe(ProbeKind.HTTP, 80, "/ready", initial_delay_s=1.5, interval_s=2.0, timeout_s=0.5, successes=2),
+        liveness=Probe(ProbeKind.GRPC, 81, service="db"),
+    ),
     stop_grace_s=2.5,
     architectures=("amd64", "arm64"),
     constraints=Constraints(("berlin",), ("n1",)),
@@ -121,7 +127,7 @@ SUMMARY = Summary(
 )
 
 CHILD = ChildId("5f0c2d9a7b3e4f1c8d6a0b2e")
-MQTT = MqttAccess("192.0.2.7", 10_003, CHILD, "m0Q5xYt2Wq8rLk3vNs7zPb1cHd9fJg4e")
+MQTT = MqttAccess("192.0.2.7", 10_003, CHILD, "m0Q5xYt2Wq8rLk3vNs7zPb1cHd9fJg4e", is_tls=True)
 
 SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
     {
@@ -153,18 +159,29 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
             ),
             summary=SUMMARY,
             usage=Usage(12.5, 50.0, 1_234),
+            csr="-----BEGIN CERTIFICATE REQUEST-----\nMIHT\n",
         ),
         Presence: Presence(is_online=True, boot_id="18bcfe56800-0a1b2c3d"),
         Request: Request("0a1b2c", "logs", {"instance_id": "aaaaaaaaaaaaaaaaaaaaaaaa", "lines": 10}),
         Response: Response("0a1b2c", {"text": "hello\n"}, "NotFound", "No instance x."),
+        Hello: Hello("garden", "3e8.0a1b2c3d4e5f.9f86d081884c7d65", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
         JoinRequest: JoinRequest(
             ChildKind.NODE,
             "shed",
-            "q1nH0cPqkRzJm3S0mXwq7o0u1n5mN2k4d8sY6tLzVbA",
+            "-----BEGIN CERTIFICATE REQUEST-----\nMIHT\n",
+            "3e8.0a1b2c3d4e5f.9f86d081884c7d65",
+            "MEUCIQDq1nH0cPqkRzJm3S0mXwq7o0u1n5mN2k4d8sY6tLzVbA==",
             "0a1b2c3d.Zk3vX9pQ2rT7uW1yB4nM6cD8eF0gH5jK3lS9aVxOiPw",
             {"architecture": "arm64"},
         ),
         MqttAccess: MQTT,
-        JoinAnswer: JoinAnswer(CHILD, "garden", MQTT),
+        JoinAnswer: JoinAnswer(
+            CHILD,
+            JoinStatus.ADMITTED,
+            "garden",
+            MQTT,
+            "-----BEGIN CERTIFICATE-----\nMIIC\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n",
+        ),
     }
 )
