@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask
 
@@ -28,6 +28,7 @@ from edge_common.plumbing.ids import random_id
 from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
+from edge_common.plumbing.vault import Vault, new_vault
 from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts as ApiParts
@@ -36,12 +37,14 @@ from root_orchestrator.adapters.auth import ensure_admin, open_auth
 from root_orchestrator.adapters.cluster_requests import MailboxClusterRequests
 from root_orchestrator.adapters.cluster_store import DocumentClusterStore, DocumentPlacementReads
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.adapters.value_store import DocumentValueStore
 from root_orchestrator.links import Links
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
 from root_orchestrator.scheduler import Scheduler
 from root_orchestrator.service import ClusterJoined, RootService
 from root_orchestrator.settings import Settings
+from root_orchestrator.values import Values
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class Tier:
     intents: DocumentIntentStore
     placements: PlacementStore
     clusters: DocumentClusterStore
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,16 @@ class Parts:
     clock: Clock
     new_id: Callable[[], str] = random_id
     lease_s: float = 3.0
+    vault: Vault = field(default_factory=new_vault)
 
 
 def build_tier(parts: Parts) -> Tier:
     intents = DocumentIntentStore(parts.documents)
     placements = PlacementStore(parts.documents)
     clusters = DocumentClusterStore(parts.documents)
-    links = Links(intents, clusters, placements, parts.clock)
+    nudge = LateNudge()
+    values = Values(DocumentValueStore(parts.documents), intents, parts.vault, nudge, parts.new_id, parts.clock)
+    links = Links(intents, clusters, placements, parts.clock, values)
     link_store = DocumentLinkStore(parts.documents)
     lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s)
     scheduler = Scheduler(intents, placements, links, parts.clock, lambda: InstanceId(parts.new_id()))
@@ -94,10 +101,9 @@ def build_tier(parts: Parts) -> Tier:
     lower.add_children(joined_children(parts.documents))
     scheduler.load(links.clusters.values())
     links.mark_all()
-    nudge = LateNudge()
-    manager = Manager(intents, nudge, parts.new_id, parts.clock)
+    manager = Manager(intents, nudge, parts.new_id, parts.clock, values)
     nudge.service = RootService(links, scheduler, lower, manager)
-    return Tier(nudge.service, manager, People(intents), links, intents, placements, clusters)
+    return Tier(nudge.service, manager, People(intents), links, intents, placements, clusters, values)
 
 
 class App:
@@ -125,7 +131,8 @@ class App:
         )
         events = PostingEvents(End.LOWER, lambda event: post[0](event))
         transport = MqttTransport(endpoint, "parent-root", events, tuning=PARENT_TUNING)
-        tier = build_tier(Parts(self._documents, transport, self._clock, lease_s=settings.lease_s))
+        vault = DocumentValueStore(self._documents).open_vault(settings.data_dir / "secrets.key")
+        tier = build_tier(Parts(self._documents, transport, self._clock, lease_s=settings.lease_s, vault=vault))
         mailbox = Mailbox(tier.service, name="root")
         post.append(mailbox.post)
         server = HttpServer(
@@ -159,6 +166,7 @@ class App:
             auth=auth,
             clock=self._clock,
             people=tier.people,
+            values=tier.values,
         )
         app = create_api(parts, max_body_bytes=settings.max_body_bytes)
         app.register_blueprint(join_blueprint(self._desk(mailbox, endpoint)))

@@ -20,6 +20,7 @@ from edge_common.wire.messages import AssignedInstance, Report
 from root_orchestrator.core.records import ClusterRecord
 from root_orchestrator.ports import ClusterStore, IntentStore
 from root_orchestrator.scheduler import Scheduler, Settled
+from root_orchestrator.values import Values
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,14 @@ class Links:
     lower: ParentLinks
     scheduler: Scheduler
 
-    def __init__(self, intents: IntentStore, clusters: ClusterStore, placements: PlacementStore, clock: Clock) -> None:
+    def __init__(
+        self, intents: IntentStore, clusters: ClusterStore, placements: PlacementStore, clock: Clock, values: Values
+    ) -> None:
         self._intents = intents
         self._cluster_store = clusters
         self._placements = placements
         self._clock = clock
+        self._values = values
         self._saved_s: dict[ChildId, float] = {}
         self._clusters: dict[ChildId, ClusterRecord] = {
             ChildId(each.info.cluster_id): replace(each, readiness=Readiness.SUSPECT) for each in clusters.clusters()
@@ -67,7 +71,8 @@ class Links:
             if each.desired is Desired.RUNNING
         )
         instances = tuple(AssignedInstance(instance_id, number) for number, instance_id in wanted)
-        return DesiredContent(intent.spec_revision, intent.spec, instances)
+        sealed = self._values.sealed(intent.spec, self._sealing_key(child_id)) if instances else ()
+        return DesiredContent(intent.spec_revision, intent.spec, instances, sealed)
 
     def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
         record = self._clusters.get(child_id)
@@ -129,10 +134,21 @@ class Links:
             acked_revision=acked,
         )
         self._keep(child_id, record)
+        if known is None or known.info.sealing_key != info.sealing_key:
+            self._mark_child(child_id)
         if known is None or report.summary is not None or known.info != info:
             self.scheduler.cluster_changed(
                 self._clusters[child_id], lambda service_id: self.lower.withdrawn_at(child_id, service_id)
             )
+
+    def _sealing_key(self, child_id: ChildId) -> str:
+        record = self._clusters.get(child_id)
+        return record.info.sealing_key if record else ""
+
+    def _mark_child(self, child_id: ChildId) -> None:
+        """What was sealed for it before, it cannot open any more."""
+        for assignment in self._placements.assignments_on(child_id):
+            self.lower.mark(child_id, assignment.service_id)
 
     def _keep(self, child_id: ChildId, record: ClusterRecord) -> None:
         """In memory always, on disk when it matters: a sample of usage alone is not worth a write."""

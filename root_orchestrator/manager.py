@@ -1,18 +1,20 @@
 """The one writer of applications and services. Runs on the mailbox's thread."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from edge_common.model.errors import InvalidInput
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.sla import MicroserviceSla, Sla
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core import intents
-from root_orchestrator.core.admission import NO_APPLICATION, ServiceDraft, admit, admit_service
+from root_orchestrator.core.admission import NO_APPLICATION, ApplicationDraft, ServiceDraft, admit, admit_service
 from root_orchestrator.core.changes import Change, Made
 from root_orchestrator.core.ownership import check_may_add_services, visible_application, visible_service
 from root_orchestrator.core.permissions import Actor, Permission, Resource, Verb
 from root_orchestrator.core.records import Application, ServiceIntent
 from root_orchestrator.ports import IntentStore, Nudge
+from root_orchestrator.values import Values
 
 CHANGE_SERVICE = Permission(Verb.CHANGE, Resource.SERVICE)
 DELETE_SERVICE = Permission(Verb.DELETE, Resource.SERVICE)
@@ -23,21 +25,22 @@ DELETE_INSTANCE = Permission(Verb.DELETE, Resource.INSTANCE)
 class Manager:
     """Commands on applications and services take who asks; what is not theirs to see is not found."""
 
-    def __init__(self, store: IntentStore, nudge: Nudge, new_id: Callable[[], str], clock: Clock) -> None:
+    def __init__(
+        self, store: IntentStore, nudge: Nudge, new_id: Callable[[], str], clock: Clock, values: Values
+    ) -> None:
         self._store = store
         self._nudge = nudge
         self._new_id = new_id
         self._clock = clock
+        self._values = values
 
     def create_applications(self, actor: Actor, sla: Sla) -> Change:
-        drafts = admit(sla, actor.username)
-        self._check_addresses([service for draft in drafts for service in draft.services])
+        drafts = self._admitted(actor, sla)
         owned = self._store.applications(actor.username)
         return self._write(intents.create_applications(drafts, owned, self._made(actor)))
 
     def apply(self, actor: Actor, sla: Sla, *, is_dry_run: bool = False, is_pruning: bool = False) -> Change:
-        drafts = admit(sla, actor.username)
-        self._check_addresses([service for draft in drafts for service in draft.services])
+        drafts = self._admitted(actor, sla)
         keys = {draft.key for draft in drafts}
         owned = [a for a in self._store.applications(actor.username) if (a.name, a.namespace) in keys]
         services = self._store.services([application.application_id for application in owned]) if owned else []
@@ -66,9 +69,10 @@ class Manager:
             field = "applications[0].application_name"
             raise InvalidInput(f"{field}: the application is {application.name} in {application.namespace}", field)
         self._check_addresses(draft.services)
+        services = self._resolved(draft.services, application.owner)
         existing = self._store.services([application.application_id])
         made = self._made(actor)
-        return self._write(intents.add_services(application, existing, draft.services, made))
+        return self._write(intents.add_services(application, existing, services, made))
 
     def update_service(self, actor: Actor, service_id: ServiceId, sla: MicroserviceSla) -> Change:
         application, service = self._service(actor, service_id, CHANGE_SERVICE)
@@ -76,6 +80,7 @@ class Manager:
             raise InvalidInput(f"microserviceID: must be empty or {service_id}", "microserviceID")
         draft = admit_service(sla, application.name, application.namespace)
         self._check_addresses([draft])
+        (draft,) = self._resolved([draft], application.owner)
         return self._write(intents.update_service(application, service, draft))
 
     def scale(self, actor: Actor, service_id: ServiceId, replicas: int) -> Change:
@@ -109,6 +114,16 @@ class Manager:
         if change.service_ids:
             self._nudge.services_changed(change.service_ids)
         return change
+
+    def _admitted(self, actor: Actor, sla: Sla) -> tuple[ApplicationDraft, ...]:
+        """Of applications that are the actor's own."""
+        drafts = admit(sla, actor.username)
+        self._check_addresses([service for draft in drafts for service in draft.services])
+        return tuple(replace(draft, services=self._resolved(draft.services, actor.username)) for draft in drafts)
+
+    def _resolved(self, drafts: Sequence[ServiceDraft], owner: str) -> tuple[ServiceDraft, ...]:
+        """With the present versions of the secrets and configuration objects that they name."""
+        return tuple(replace(draft, spec=self._values.resolved(draft.spec, draft.path, owner)) for draft in drafts)
 
     def _made(self, actor: Actor, new_id: Callable[[], str] | None = None) -> Made:
         return Made(actor.username, self._clock.now_s(), new_id or self._new_id, actor.organization)

@@ -6,7 +6,9 @@ from typing import Any, Protocol, TypeVar
 from edge_common.model.ids import ApplicationId, ChildId, ClusterId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation
 from edge_common.model.node import ChildHealth
+from edge_common.model.values import ValueId, ValueKind
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
+from root_orchestrator.core.stored_values import StoredValue
 
 T = TypeVar("T")
 
@@ -34,6 +36,20 @@ class IntentStore(Protocol):
         delete_services: Sequence[ServiceId] = (),
     ) -> None:
         """All of it in one durable step, as far as the database allows; services last, so none is an orphan."""
+
+
+class ValueStore(Protocol):
+    """Secrets and configuration objects. Reads may come from any thread."""
+
+    def value(self, kind: ValueKind, value_id: ValueId) -> StoredValue | None: ...
+    def named(self, kind: ValueKind, owner: str, name: str) -> StoredValue | None: ...
+    def owned(self, owner: str) -> list[StoredValue]: ...
+    def values(self, kind: ValueKind) -> list[StoredValue]: ...
+
+    def write(self, value: StoredValue, services: Sequence[ServiceIntent] = ()) -> None:
+        """Both in one step, as far as the database allows. Raises Conflict when another manager was first."""
+
+    def delete(self, value: StoredValue) -> None: ...
 
 
 class PlacementReads(Protocol):

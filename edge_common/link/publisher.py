@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from edge_common.link.link_store import LinkChange, Published
 from edge_common.model.ids import ChildId, ServiceId
 from edge_common.model.service import ServiceSpec
+from edge_common.model.values import SealedValue
 from edge_common.wire import topics
 from edge_common.wire.codec import encode, encode_document, to_document
 from edge_common.wire.messages import AssignedInstance, DesiredService, Manifest
@@ -15,11 +16,12 @@ from edge_common.wire.messages import AssignedInstance, DesiredService, Manifest
 
 @dataclass(frozen=True, slots=True)
 class DesiredContent:
-    """What a child is to do for one service."""
+    """What a child is to do for one service. `sealed` must be the same for the same values: it is in the digest."""
 
     spec_revision: int
     spec: ServiceSpec
     instances: tuple[AssignedInstance, ...]
+    sealed: tuple[SealedValue, ...] = ()
 
 
 ContentOf = Callable[[ChildId, ServiceId], DesiredContent | None]
@@ -107,7 +109,7 @@ class ChildDocuments:
 def _body(service_id: ServiceId, content: DesiredContent | None) -> dict[str, object] | None:
     if content is None or not content.instances:
         return None
-    document = DesiredService(service_id, 0, content.spec_revision, content.spec, content.instances)
+    document = DesiredService(service_id, 0, content.spec_revision, content.spec, content.instances, content.sealed)
     return to_document(document)
 
 

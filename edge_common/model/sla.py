@@ -24,6 +24,29 @@ class RestartSla:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeSla:
+    """Seconds; None is the default of the model's Probe."""
+
+    type: str
+    port: int | None = None
+    path: str = ""
+    command: tuple[str, ...] = ()
+    service: str = ""
+    delay: float | None = None
+    interval: float | None = None
+    timeout: float | None = None
+    failures: int | None = None
+    successes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesSla:
+    startup: ProbeSla | None = None
+    readiness: ProbeSla | None = None
+    liveness: ProbeSla | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressesSla:
     rr_ip: str = ""
     rr_ip_v6: str = ""
@@ -39,6 +62,17 @@ class ConstraintSla:
     node: str = ""
     allowed: tuple[str, ...] = ()
     unsupported: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentSla:
+    """A secret or a configuration object by its name, as the variable `env` or the file `path`. `mode` is octal."""
+
+    name: str
+    env: str = ""
+    path: str = ""
+    mode: str = ""
+    uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +109,14 @@ class MicroserviceSla:
     ulimits: Mapping[str, Any] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
     restart: RestartSla = RestartSla()
+    probes: ProbesSla = ProbesSla()
     stop_grace: float | None = None
     pull_policy: str = ""
     placement: str = ""
     lease: float | None = None
+    secrets: tuple[AttachmentSla, ...] = ()
+    configs: tuple[AttachmentSla, ...] = ()
+    registry_secret: str = ""
     unsupported: Mapping[str, Any] = field(default_factory=dict)
 
 

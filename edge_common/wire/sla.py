@@ -13,8 +13,11 @@ from edge_common.model.errors import InvalidInput
 from edge_common.model.sla import (
     AddressesSla,
     ApplicationSla,
+    AttachmentSla,
     ConstraintSla,
     MicroserviceSla,
+    ProbeSla,
+    ProbesSla,
     RestartSla,
     Sla,
 )
@@ -28,6 +31,10 @@ MAX_VCPUS = 100_000
 MAX_REPLICAS = 100_000
 MAX_PIDS = 4_194_304
 MAX_SECONDS = 31 * 86_400
+MAX_ATTACHMENTS = 16
+MAX_PROBE_SECONDS = 86_400
+MAX_PROBE_TIMEOUT = 60
+MAX_UID = 2**32 - 2
 
 _UNSUPPORTED = {
     "bandwidth_in", "bandwidth_out", "vgpus", "vtpus", "volumes", "connectivity", "state", "sla_violation_strategy",
@@ -62,6 +69,33 @@ class RestartSchema(StrictSchema):
         return RestartSla(**data)
 
 
+class ProbeSchema(StrictSchema):
+    type = Text(required=True, max_length=20)
+    port = Whole(1, 65_535)
+    path = Text(max_length=1024)
+    command = ListOf(Text(max_length=4096), max_items=64)
+    service = Text(max_length=256)
+    delay = Decimal(0, MAX_SECONDS)
+    interval = Decimal(0.1, MAX_PROBE_SECONDS)
+    timeout = Decimal(0.05, MAX_PROBE_TIMEOUT)
+    failures = Whole(1, 1_000)
+    successes = Whole(1, 1_000)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> ProbeSla:
+        return ProbeSla(**{**data, "command": tuple(data.get("command", ()))})
+
+
+class ProbesSchema(StrictSchema):
+    startup = Part(ProbeSchema)
+    readiness = Part(ProbeSchema)
+    liveness = Part(ProbeSchema)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> ProbesSla:
+        return ProbesSla(**data)
+
+
 class AddressesSchema(StrictSchema):
     rr_ip = Text(max_length=64)
     rr_ip_v6 = Text(max_length=64)
@@ -89,6 +123,18 @@ class ConstraintSchema(StrictSchema):
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> ConstraintSla:
         return ConstraintSla(**_split(data))
+
+
+class AttachmentSchema(StrictSchema):
+    name = Text(required=True, min_length=1, max_length=64)
+    env = Text(max_length=256)
+    path = Text(max_length=1024)
+    mode = Text(max_length=5)
+    uid = Whole(0, MAX_UID)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> AttachmentSla:
+        return AttachmentSla(**data)
 
 
 class MicroserviceSchema(StrictSchema):
@@ -129,10 +175,14 @@ class MicroserviceSchema(StrictSchema):
     ulimits = Table(max_items=32)
     devices = ListOf(Text(), max_items=64)
     restart = Part(RestartSchema)
+    probes = Part(ProbesSchema)
     stop_grace = Decimal(0, 3600)
     pull_policy = Text(max_length=20)
     placement = Text(max_length=20)
     lease = Decimal(0.1, MAX_SECONDS)
+    secrets = ListOf(Part(AttachmentSchema), max_items=MAX_ATTACHMENTS)
+    configs = ListOf(Part(AttachmentSchema), max_items=MAX_ATTACHMENTS)
+    registry_secret = Text(max_length=64)
 
     @post_load(pass_original=True)
     def build(self, data: dict[str, Any], original: Mapping[str, Any], **_: object) -> MicroserviceSla:

@@ -10,7 +10,7 @@ from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.resources import Resources
 from edge_common.model.service import PullPolicy, ServiceSpec, Spreading
 from edge_common.model.sla import ApplicationSla, MicroserviceSla, Sla, at
-from root_orchestrator.core import spec_fields
+from root_orchestrator.core import attachments, probe_fields, spec_fields
 
 CONTAINER = "container"
 NO_APPLICATION = ApplicationId("")
@@ -122,11 +122,14 @@ def _spec(sla: MicroserviceSla, full_name: str) -> ServiceSpec:
         addresses=spec_fields.addresses(sla.addresses, at(path, "addresses")),
         pull_policy=spec_fields.choice(sla.pull_policy or PullPolicy.IF_MISSING, PullPolicy, at(path, "pull_policy")),
         restart=spec_fields.restart_policy(sla.restart, at(path, "restart"), is_one_shot=sla.one_shot),
+        probes=probe_fields.probes(sla.probes, at(path, "probes"), is_one_shot=sla.one_shot),
         stop_grace_s=10.0 if sla.stop_grace is None else sla.stop_grace,
         architectures=spec_fields.architectures(sla.arch, at(path, "arch")),
         constraints=spec_fields.constraints(sla.constraints, sla.target_node, path),
         spreading=spec_fields.choice(sla.placement or Spreading.SPREAD, Spreading, at(path, "placement")),
         lease_s=sla.lease,
+        attachments=attachments.attachments(sla),
+        registry_login=attachments.registry_login(sla),
     )
 
 

@@ -9,20 +9,29 @@ from typing import Any
 import pytest
 
 import cluster_orchestrator.settings
+import net_manager.settings
 import node_engine.settings
 import root_orchestrator.settings
 from edge_common.model.lifecycle import RANK, TRANSITIONS, WRITERS, State
 from edge_common.wire import sla
 
 ROOT = Path(__file__).parents[2]
-SETTINGS: list[Any] = [root_orchestrator.settings, cluster_orchestrator.settings, node_engine.settings]
+SETTINGS: list[Any] = [
+    root_orchestrator.settings,
+    cluster_orchestrator.settings,
+    node_engine.settings,
+    net_manager.settings,
+]
 SCHEMAS = [
     ("The document", sla.SlaSchema),
     ("An application", sla.ApplicationSchema),
     ("A microservice", sla.MicroserviceSchema),
     ("constraints", sla.ConstraintSchema),
     ("addresses", sla.AddressesSchema),
+    ("secrets and configs *", sla.AttachmentSchema),
     ("restart *", sla.RestartSchema),
+    ("probes *", sla.ProbesSchema),
+    ("A probe *", sla.ProbeSchema),
 ]
 
 

@@ -8,6 +8,7 @@ from flask import Flask, Request, g
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from edge_common.model.values import ValueKind
 from edge_common.plumbing.http_app import MAX_BODY_BYTES, bearer_token, create_app, declare_public, register_errors
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.accounts import Accounts
@@ -17,6 +18,7 @@ from root_orchestrator.adapters.api.clusters import Clusters
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import Answer, Routes, needs_of
 from root_orchestrator.adapters.api.services import Services
+from root_orchestrator.adapters.api.values import StoredValues
 from root_orchestrator.core.permissions import require
 from root_orchestrator.core.users import ADMIN_USERNAME
 
@@ -56,6 +58,8 @@ def create_api(
         ("applications", Applications(parts)),
         ("services", Services(parts)),
         ("clusters", Clusters(parts)),
+        ("secrets", StoredValues(parts, ValueKind.SECRET)),
+        ("configs", StoredValues(parts, ValueKind.CONFIG)),
         ("accounts", Accounts(parts)),
     ):
         to = Routes(app, api, tag, f"Everything about {tag}")

@@ -17,6 +17,7 @@ from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
 from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PlacementReads
+from root_orchestrator.values import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Parts:
     auth: Auth
     clock: Clock
     people: People
+    values: Values
 
     def application(self, actor: Actor, application_id: str) -> Application:
         """To be read. Raises NotFound, also for one that they may not see."""

@@ -18,15 +18,18 @@ from edge_common.model.node import Readiness, Usage
 from edge_common.model.resources import Resources
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
+from edge_common.plumbing.vault import new_vault
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import check_declared
 from root_orchestrator.adapters.auth import Auth, LoginLimiter, Passwords, Tokens
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.adapters.value_store import DocumentValueStore
 from root_orchestrator.core.permissions import Role
 from root_orchestrator.core.records import ClusterRecord, User
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
+from root_orchestrator.values import Values
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -129,7 +132,14 @@ class World:
         for user in (ADMIN, ALICE):
             self.store.put_user(user)
         numbers = itertools.count(1)
-        self.manager = Manager(self.store, self.nudges, lambda: f"{next(numbers):024x}", self.clock)
+
+        def new_id() -> str:
+            return f"{next(numbers):024x}"
+
+        self.vault = new_vault()
+        value_store = DocumentValueStore(self.documents)
+        self.values = Values(value_store, self.store, self.vault, self.nudges, new_id, self.clock)
+        self.manager = Manager(self.store, self.nudges, new_id, self.clock, self.values)
         limiter = LoginLimiter(self.clock, failures=limiter_failures)
         self.auth = Auth(self.store, PASSWORDS, Tokens(KEY, self.clock), limiter)
         self.people = People(self.store)
@@ -142,6 +152,7 @@ class World:
             auth=self.auth,
             clock=self.clock,
             people=self.people,
+            values=self.values,
         )
         self.app: Flask = create_api(parts, max_body_bytes=64 * 1024)
         check_declared(self.app)
