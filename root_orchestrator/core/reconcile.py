@@ -1,21 +1,24 @@
 """What to do about one service: which slots need a cluster, which instances have to go. Level-triggered.
 
 A slot moves to another cluster when its cluster is past its lease or could not place it within its grace, and then only
-when another cluster takes it. A changed spec replaces instances one slot at a time, the old one gone before the new one
-starts; what does not run anyway is replaced first.
+when another cluster takes it. Where every cluster has refused it, it stays for a while before all are asked again. A changed spec replaces instances one slot at a time, the old one gone before the new one
+starts; what does not run anyway, or is not well, is replaced first. The next one waits until the last new one is well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edge_common.model.ids import NO_CHILD, ChildId, InstanceId
 from edge_common.model.instance import Assignment, HeardObservation
-from edge_common.model.lifecycle import Desired, Reason, State
+from edge_common.model.lifecycle import Desired, Health, Reason, State
 from edge_common.model.node import ChildHealth, Readiness
 from root_orchestrator.core.records import ServiceIntent
 
 GRACE_S = 5.0
 """How long a cluster may look for a node before the root tries the next cluster."""
+ROUND_S = 60.0
+"""How long a slot stays with a cluster that cannot place it before those that refused it earlier are asked again."""
 
 HANDED_BACK = frozenset(
     {
@@ -39,7 +42,7 @@ class FindCluster:
 
     @property
     def avoid(self) -> tuple[ChildId, ...]:
-        return (self.replaces.child_id,) if self.replaces else ()
+        return (*self.assignment.refused_by, self.replaces.child_id) if self.replaces else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,30 @@ class Situation:
         heard = self.heard.get(assignment.instance_id)
         return heard.observation.state if heard else None
 
+    def is_well(self, assignment: Assignment) -> bool:
+        """It runs and its probes have nothing against it, or it ended as it should."""
+        heard = self.heard.get(assignment.instance_id)
+        if heard is None:
+            return False
+        observation = heard.observation
+        if observation.state is State.RUNNING:
+            return observation.health not in {Health.STARTING, Health.UNHEALTHY}
+        return observation.state is State.COMPLETED
+
     def is_lost(self, assignment: Assignment) -> bool:
         health = self.clusters.get(assignment.child_id)
         return health is None or health.readiness is Readiness.LOST
 
-    def is_handed_back(self, assignment: Assignment) -> bool:
-        """Whether its cluster has said for longer than the grace that no node of it fits."""
+    def is_refused(self, assignment: Assignment) -> bool:
+        """Whether its cluster says that no node of it fits."""
         heard = self.heard.get(assignment.instance_id)
         if heard is None or heard.observation.state is not State.CLUSTER_SCHEDULED:
             return False
-        is_refused = heard.observation.reason in HANDED_BACK
-        return is_refused and self.now_s >= assignment.since_s + GRACE_S
+        return heard.observation.reason in HANDED_BACK
+
+    def is_handed_back(self, assignment: Assignment) -> bool:
+        """Whether its cluster has said so for longer than the grace."""
+        return self.is_refused(assignment) and self.now_s >= assignment.since_s + GRACE_S
 
 
 def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
@@ -107,15 +123,14 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
 
 
 def grace_ends_s(situation: Situation) -> float | None:
-    """When a refused slot may move on, on the root's wall clock; None when none waits."""
-    ends = [
-        assignment.since_s + GRACE_S
+    """When a refused slot may move on, on the root's wall clock; None when none waits for the clock."""
+    waiting = [
+        assignment.since_s
         for assignment in situation.assignments
-        if assignment.desired is Desired.RUNNING
-        and situation.state(assignment) is State.CLUSTER_SCHEDULED
-        and situation.heard[assignment.instance_id].observation.reason in HANDED_BACK
+        if assignment.desired is Desired.RUNNING and situation.is_refused(assignment)
     ]
-    return min(ends, default=None)
+    ends = [since_s + wait_s for since_s in waiting for wait_s in (GRACE_S, ROUND_S)]
+    return min((end_s for end_s in ends if end_s > situation.now_s), default=None)
 
 
 def is_gone(situation: Situation) -> bool:
@@ -131,11 +146,18 @@ def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], Ins
     heard = situation.heard.get(assignment.instance_id)
     if heard is not None and heard.observation.is_terminal:
         return []
-    is_lost = situation.is_lost(assignment)
-    if (is_lost and not situation.is_braked) or (not is_lost and situation.is_handed_back(assignment)):
-        successor = _first(assignment.instance_number, situation.intent, new_id)
-        return [FindCluster(successor, replaces=assignment, is_lost=is_lost)]
+    successor = partial(_first, assignment.instance_number, situation.intent, new_id)
+    if situation.is_lost(assignment):
+        return [] if situation.is_braked else [FindCluster(successor(), replaces=assignment, is_lost=True)]
+    if situation.is_handed_back(assignment):
+        return [FindCluster(replace(successor(), refused_by=_refused_by(assignment, situation)), replaces=assignment)]
     return []
+
+
+def _refused_by(assignment: Assignment, situation: Situation) -> tuple[ChildId, ...]:
+    """Those that are not asked again in this round; a new round begins with none but the one that has it."""
+    is_new_round = situation.now_s >= assignment.since_s + ROUND_S
+    return (assignment.child_id,) if is_new_round else (*assignment.refused_by, assignment.child_id)
 
 
 def _first(number: int, intent: ServiceIntent, new_id: Callable[[], InstanceId]) -> Assignment:
@@ -159,9 +181,9 @@ def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
 def _roll(current: Sequence[Assignment], situation: Situation, *, is_filled: bool) -> list[Command]:
     newest = situation.intent.spec_revision
     outdated = [each for each in current if each.is_placed and each.spec_revision != newest]
-    idle = [each for each in outdated if situation.state(each) is not State.RUNNING]
+    idle = [each for each in outdated if situation.state(each) is not State.RUNNING or not situation.is_well(each)]
     if idle:
         return [Stop(each) for each in idle]
     renewed = [each for each in current if not each.is_placed or each.spec_revision == newest]
-    is_settled = is_filled and all(situation.state(each) in (State.RUNNING, State.COMPLETED) for each in renewed)
+    is_settled = is_filled and all(situation.is_well(each) for each in renewed)
     return [Stop(outdated[0])] if outdated and is_settled else []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_common.model.ids import NO_CHILD, ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation, Observation
-from edge_common.model.lifecycle import TERMINAL, Desired, Reason, State
+from edge_common.model.lifecycle import TERMINAL, Desired, Health, Reason, State
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.model.service import ServiceSpec
 from root_orchestrator.core.reconcile import (
@@ -44,9 +44,12 @@ def placed(number: int = 0, **changes: Any) -> Assignment:
     return replace(Assignment(name, WEB, number, name, 1, child_id=C1, since_s=NOW_S - 60), **changes)
 
 
-def heard(assignment: Assignment, state: State, reason: Reason = Reason.NONE) -> HeardObservation:
+def heard(
+    assignment: Assignment, state: State, reason: Reason = Reason.NONE, health: Health = Health.UNKNOWN
+) -> HeardObservation:
     number = assignment.instance_number
-    return HeardObservation(Observation(assignment.instance_id, WEB, number, state, reason=reason), NOW_S - 1)
+    said = Observation(assignment.instance_id, WEB, number, state, reason=reason, health=health)
+    return HeardObservation(said, NOW_S - 1)
 
 
 def situation(
@@ -232,3 +235,24 @@ def test_from_any_situation_it_comes_to_rest_with_one_for_each_slot(
             assert all(each.spec_revision == 2 or now.state(each) in TERMINAL for each in now.assignments)
             return
     raise AssertionError(f"It does not come to rest: {commands}")
+
+
+@pytest.mark.parametrize(
+    ("why", "health", "expected"),
+    [
+        ("the new one is well", (Health.HEALTHY, Health.HEALTHY), [("Stop", "a1")]),
+        ("the new one is not well yet", (Health.STARTING, Health.HEALTHY), []),
+        ("the new one is not well", (Health.UNHEALTHY, Health.HEALTHY), []),
+        ("the old one is not well itself", (Health.STARTING, Health.UNHEALTHY), [("Stop", "a1")]),
+    ],
+)
+def test_a_new_spec_goes_on_only_over_what_is_well(
+    why: str, health: tuple[Health, Health], expected: list[tuple[str, str]]
+) -> None:
+    new, old = placed(0, spec_revision=2), placed(1)
+    said = {
+        each.instance_id: heard(each, State.RUNNING, health=is_so)
+        for each, is_so in zip((new, old), health, strict=True)
+    }
+    where = Situation(intent(2, spec_revision=2), (new, old), said, {C1: READY, C2: READY}, NOW_S)
+    assert named(where) == expected, why
