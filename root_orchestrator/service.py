@@ -23,6 +23,20 @@ class ClusterJoined:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterForgotten:
+    """It is no child of ours any more, and may not speak."""
+
+    cluster_id: ChildId
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something small for this thread to do, of which nobody waits for the end."""
+
+    work: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
 class AskCluster:
     """Somebody waits in another thread for a cluster's answer."""
 
@@ -50,6 +64,10 @@ class RootService:
                 self._lower.handle(event)
             case ClusterJoined(cluster_id=cluster_id):
                 self._lower.add_children([cluster_id])
+            case ClusterForgotten(cluster_id=cluster_id):
+                self._links.forget(cluster_id)
+            case Aside(work=work):
+                work()
             case AskCluster():
                 self._lower.request(event.cluster_id, event.kind, event.body, event.timeout_s, event.on_answer)
             case _:

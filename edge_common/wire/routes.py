@@ -1,14 +1,23 @@
 """HTTP paths, spelled here and nowhere else. `<name>` is a parameter."""
 
+HELLO = "/api/link/hello"
 JOIN = "/api/link/join"
 HEALTH = "/api/health"
 
 LOGIN = "/api/auth/login"
 REFRESH = "/api/auth/refresh"
 REGISTER = "/api/auth/register"
+LOGOUT = "/api/auth/logout"
 USERS = "/api/users"
+USERS_OF = "/api/users/<organization_id>"
 USER = "/api/user/<username>"
+SESSIONS_OF = "/api/user/<username>/sessions"
 PERMISSION = "/api/permission/<username>"
+ORGANIZATIONS = "/api/organization"
+ORGANIZATION_ONE = "/api/organization/<organization_id>"
+API_TOKENS = "/api/tokens"
+API_TOKEN = "/api/tokens/<token_id>"  # noqa: S105 - a path
+AUDIT = "/api/audit"
 
 APPLICATION = "/api/application"
 APPLICATION_ONE = "/api/application/<application_id>"
@@ -40,3 +49,7 @@ CONFIG_ONE = "/api/configs/<name>"
 
 DOCS = "/api/docs"
 DOCUMENT = "/docs/openapi.json"
+
+NET_SUBNETS = "/api/net/subnets"
+NET_INSTANCES = "/api/net/instances"
+NET_INSTANCE_ONE = "/api/net/instances/<instance_id>"

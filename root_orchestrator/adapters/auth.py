@@ -1,31 +1,34 @@
-"""Passwords, tokens, and how often somebody may guess."""
+"""Passwords, and who the bearer of a token is."""
 
 import hashlib
 import logging
 import secrets
-from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 
 import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from edge_common.model.errors import Broken, RateLimited, Unauthenticated
+from edge_common.model.errors import Broken, Unauthenticated
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.heap import give_back_large_blocks
 from edge_common.plumbing.secret_file import read_or_make_secret
+from root_orchestrator.adapters.login_limiter import LoginLimiter
+from root_orchestrator.core import api_tokens
+from root_orchestrator.core.organizations import default_organization
 from root_orchestrator.core.permissions import Identity, Role
 from root_orchestrator.core.records import User
+from root_orchestrator.core.sessions import Session, ends_at_s
 from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD
-from root_orchestrator.ports import IntentStore
+from root_orchestrator.ports import IntentStore, PeopleStore
 
 logger = logging.getLogger(__name__)
 
 ACCESS_S = 600
-REFRESH_S = 7 * 86_400
 PASSWORD_FILE = "admin-password"  # noqa: S105 - the name of the file
 KEY_FILE = "jwt-key"
 _ALGORITHM = "HS256"
@@ -63,33 +66,46 @@ class Passwords:
         return user is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token of a session says. `password_mark` changes with the password."""
+
+    username: str
+    session_id: str
+    generation: int
+    password_mark: str
+
+
 class Tokens:
-    """A token dies with its time, with its user, and with the password that it was given for."""
+    """A token dies with its time, its session, its user, and the password that it was given for."""
 
     def __init__(self, key: bytes, clock: Clock) -> None:
         self._key = key
         self._clock = clock
 
-    def make(self, user: User, kind: TokenType) -> str:
+    def make(self, user: User, session: Session, kind: TokenType) -> str:
         now_s = int(self._clock.now_s())
+        end_s = int(ends_at_s(session))
         claims = {
             "sub": user.username,
             "roles": list(user.roles),
             "type": kind,
-            "pwd": _fingerprint(user),
+            "pwd": _mark(user),
+            "sid": session.session_id,
+            "gen": session.generation,
             "iat": now_s,
-            "exp": now_s + (ACCESS_S if kind is TokenType.ACCESS else REFRESH_S),
+            "exp": min(now_s + ACCESS_S, end_s) if kind is TokenType.ACCESS else end_s,
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def read(self, token: str, kind: TokenType, find_user: Callable[[str], User | None]) -> User:
+    def read(self, token: str, kind: TokenType) -> Claims:
         """Raises Unauthenticated."""
         try:
             claims = jwt.decode(
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
-                options={"require": ["sub", "exp", "type"], "verify_exp": False, "verify_iat": False},
+                options={"require": ["sub", "exp", "type", "sid"], "verify_exp": False, "verify_iat": False},
             )
         except jwt.InvalidTokenError:
             raise Unauthenticated("The token is not one of ours; log in again.") from None
@@ -97,62 +113,48 @@ class Tokens:
             raise Unauthenticated(f"This needs the {kind} token, and got another one.")
         if not isinstance(claims["exp"], int) or claims["exp"] <= self._clock.now_s():
             raise Unauthenticated("The token has expired; log in again.")
-        user = find_user(claims["sub"])
-        if user is None or claims.get("pwd") != _fingerprint(user):
-            raise Unauthenticated("The token's user or password has changed; log in again.")
-        return user
+        generation = claims.get("gen")
+        if not isinstance(generation, int):
+            raise Unauthenticated("The token is not one of ours; log in again.")
+        return Claims(str(claims["sub"]), str(claims["sid"]), generation, str(claims.get("pwd", "")))
 
 
-class LoginLimiter:
-    """So many failures within a window for each name and address together; then it waits."""
-
-    def __init__(self, clock: Clock, *, failures: int = 10, window_s: float = 60.0, capacity: int = 10_000) -> None:
-        self._clock = clock
-        self._failures = failures
-        self._window_s = window_s
-        self._capacity = capacity
-        self._failed_at_s: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
-        self._lock = Lock()
-
-    def check(self, username: str, address: str) -> None:
-        """Raises RateLimited."""
-        with self._lock:
-            failed = self._failed_at_s.get((username, address))
-            if failed is None:
-                return
-            while failed and failed[0] <= self._clock.monotonic_s() - self._window_s:
-                failed.popleft()
-            if len(failed) >= self._failures:
-                raise RateLimited(f"Too many failed logins; wait {self._window_s:.0f} s and try again.")
-
-    def failed(self, username: str, address: str) -> None:
-        with self._lock:
-            failed = self._failed_at_s.setdefault((username, address), deque(maxlen=self._failures))
-            failed.append(self._clock.monotonic_s())
-            self._failed_at_s.move_to_end((username, address))
-            while len(self._failed_at_s) > self._capacity:
-                self._failed_at_s.popitem(last=False)
-
-    def succeeded(self, username: str, address: str) -> None:
-        with self._lock:
-            self._failed_at_s.pop((username, address), None)
+@dataclass(frozen=True, slots=True)
+class Pair:
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
 
 
 class Auth:
-    """Who somebody is. Changes nothing in the store. May be called from any thread."""
+    """Who somebody is. Changes nothing in the store. May be called from any thread.
 
-    def __init__(self, store: IntentStore, passwords: Passwords, tokens: Tokens, limiter: LoginLimiter) -> None:
-        self._store = store
+    `note_use` hears the id of a personal token that was used and has no recent note of it.
+    """
+
+    def __init__(
+        self,
+        intents: IntentStore,
+        people: PeopleStore,
+        passwords: Passwords,
+        tokens: Tokens,
+        limiter: LoginLimiter,
+        clock: Clock,
+        note_use: Callable[[str], object],
+    ) -> None:
+        self._intents = intents
+        self._people = people
         self._tokens = tokens
         self._limiter = limiter
+        self._clock = clock
+        self._note_use = note_use
         self.passwords = passwords
 
     def login(self, username: str, password: str, address: str, organization: str = "") -> User:
-        """Raises Unauthenticated, or RateLimited after too many of those."""
+        """`organization` is a name or an id. Raises Unauthenticated, or RateLimited after too many of those."""
         self._limiter.check(username, address)
-        user = self._store.user(username)
+        user = self._intents.user(username)
         is_right = self.passwords.is_right(user, password)
-        if user is None or not is_right or organization not in ("", user.organization):
+        if user is None or not is_right or not self._is_of(user, organization):
             self._limiter.failed(username, address)
             raise Unauthenticated("The username or the password is wrong.")
         self._limiter.succeeded(username, address)
@@ -160,20 +162,55 @@ class Auth:
 
     def identify(self, token: str) -> Identity:
         """Raises Unauthenticated."""
-        user = self._tokens.read(token, TokenType.ACCESS, self._store.user)
-        return Identity(user.username, user.organization, user.roles)
+        if token.startswith(api_tokens.PREFIX):
+            return self._personal(token)
+        claims = self._tokens.read(token, TokenType.ACCESS)
+        user = self._user(claims)
+        session = self._people.session(claims.session_id)
+        if session is None or session.username != user.username or self._clock.now_s() >= ends_at_s(session):
+            raise Unauthenticated("The session has ended; log in again.")
+        return Identity(user.username, user.organization, user.roles, session_id=session.session_id)
 
-    def refresh(self, token: str) -> User:
-        """Raises Unauthenticated."""
-        return self._tokens.read(token, TokenType.REFRESH, self._store.user)
+    def read_refresh(self, token: str) -> tuple[User, Claims]:
+        """Of a session that may have ended. Raises Unauthenticated."""
+        claims = self._tokens.read(token, TokenType.REFRESH)
+        return self._user(claims), claims
 
-    def token(self, user: User, kind: TokenType = TokenType.ACCESS) -> str:
-        return self._tokens.make(user, kind)
+    def tokens(self, user: User, session: Session) -> Pair:
+        make = self._tokens.make
+        return Pair(make(user, session, TokenType.ACCESS), make(user, session, TokenType.REFRESH))
+
+    def _personal(self, text: str) -> Identity:
+        now_s = self._clock.now_s()
+        parsed = api_tokens.parsed(text)
+        token = None if parsed is None else self._people.api_token(parsed[0])
+        user = None if token is None else self._intents.user(token.username)
+        identity = None if parsed is None else api_tokens.identity(token, parsed[1], user, now_s)
+        if identity is None or token is None:
+            raise Unauthenticated("The personal token is wrong, revoked or expired; log in and make another one.")
+        if api_tokens.is_use_worth_a_note(token, now_s):
+            self._note_use(token.token_id)
+        return identity
+
+    def _user(self, claims: Claims) -> User:
+        user = self._intents.user(claims.username)
+        if user is None or claims.password_mark != _mark(user):
+            raise Unauthenticated("The token's user or password has changed; log in again.")
+        return user
+
+    def _is_of(self, user: User, organization: str) -> bool:
+        if organization in ("", user.organization):
+            return True
+        known = self._people.organization(user.organization)
+        return known is not None and known.name == organization
 
 
-def open_auth(store: IntentStore, data_dir: Path, clock: Clock) -> Auth:
-    """With the key in `data_dir`, made at the first start."""
-    return Auth(store, Passwords(), Tokens(load_key(data_dir / KEY_FILE), clock), LoginLimiter(clock))
+def open_auth(
+    intents: IntentStore, people: PeopleStore, data_dir: Path, clock: Clock, note_use: Callable[[str], object]
+) -> Auth:
+    """With the key in `data_dir`, made at the first start; a new key there ends all sessions."""
+    tokens = Tokens(load_key(data_dir / KEY_FILE), clock)
+    return Auth(intents, people, Passwords(), tokens, LoginLimiter(clock), clock, note_use)
 
 
 def load_key(path: Path) -> bytes:
@@ -182,6 +219,13 @@ def load_key(path: Path) -> bytes:
     if len(key) < _KEY_BYTES:
         raise Broken(f"{path} holds no key; delete it to get a new one, and everybody logs in again.")
     return key
+
+
+def ensure_organization(store: PeopleStore, now_s: float) -> None:
+    """Makes the default organisation at the first start; one that was renamed since keeps its name."""
+    default = default_organization(now_s)
+    if store.organization(default.organization_id) is None:
+        store.put_organization(default)
 
 
 def ensure_admin(store: IntentStore, passwords: Passwords, data_dir: Path, wanted_password: str, now_s: float) -> None:
@@ -203,5 +247,5 @@ def ensure_admin(store: IntentStore, passwords: Passwords, data_dir: Path, wante
     store.put_user(User(ADMIN_USERNAME, passwords.hash(wanted_password), (Role.ADMIN,), created_at_s=now_s))
 
 
-def _fingerprint(user: User) -> str:
+def _mark(user: User) -> str:
     return hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]

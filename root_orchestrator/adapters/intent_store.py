@@ -15,6 +15,7 @@ USERS = "users"
 APPLICATIONS = "applications"
 SERVICES = "services"
 INDEXES = (
+    Index(USERS, ("organization",)),
     Index(APPLICATIONS, ("owner", "name", "namespace"), is_unique=True),
     Index(APPLICATIONS, ("organization",)),
     Index(SERVICES, ("application_id",)),
@@ -32,8 +33,9 @@ class DocumentIntentStore:
         document = self._documents.get(USERS, username)
         return None if document is None else decode(User, document)
 
-    def users(self) -> list[User]:
-        return [decode(User, document) for document in self._documents.find(USERS)]
+    def users(self, organization: str | None = None) -> list[User]:
+        where = None if organization is None else {"organization": _in_organization(organization)}
+        return [decode(User, document) for document in self._documents.find(USERS, where)]
 
     def put_user(self, user: User) -> None:
         self._documents.put(USERS, encode(user, user.username))
@@ -50,7 +52,7 @@ class DocumentIntentStore:
         if owner is not None:
             where["owner"] = owner
         if organization is not None:
-            where["organization"] = [organization, None] if organization == DEFAULT_ORGANIZATION else organization
+            where["organization"] = _in_organization(organization)
         return [decode(Application, d) for d in self._documents.find(APPLICATIONS, where, order_by="created_at_s")]
 
     def service(self, service_id: ServiceId) -> ServiceIntent | None:
@@ -90,6 +92,11 @@ class DocumentIntentStore:
             self._documents.bulk([Delete(w.collection, w.document["_id"]) for w in reversed(inserted)])
             logger.warning("lost a race writes=%d lost=%d taken_back=%d", len(writes), len(lost), len(inserted))
             raise Conflict("Somebody else changed this at the same moment; look at it again and repeat the command.")
+
+
+def _in_organization(organization: str) -> list[Scalar]:
+    """A record that says nothing of it belongs to the default one."""
+    return [organization, None] if organization == DEFAULT_ORGANIZATION else [organization]
 
 
 def _write(collection: str, document_id: str, record: Application | ServiceIntent, version: int) -> Write:

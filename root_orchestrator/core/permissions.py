@@ -114,7 +114,10 @@ def _on(scope: Scope, verbs: Sequence[Verb], *resources: Resource) -> Grants:
 
 TABLE: Mapping[Role, Grants] = MappingProxyType(
     {
-        Role.ADMIN: _on(Scope.EVERYTHING, tuple(Verb), *Resource),
+        Role.ADMIN: {
+            **_on(Scope.EVERYTHING, tuple(Verb), *Resource),
+            **_on(Scope.NOTHING, (Verb.CREATE,), Resource.API_TOKEN),
+        },
         Role.ORGANIZATION_ADMIN: {
             **_on(Scope.ORGANIZATION, WRITING, *_WORK, Resource.USER),
             **_on(Scope.ORGANIZATION, tuple(Verb), Resource.INSTANCE),

@@ -38,14 +38,23 @@ def is_admin(user: User) -> bool:
     return Role.ADMIN in user.roles
 
 
-def visible(actor: Actor, user: User | None, username: str, verb: Verb) -> User:
-    """Raises NotFound for one whom they may not see, and Forbidden for one who may do more than they may give."""
-    missing = f"There is no user {username}."
+def visible(
+    actor: Actor,
+    user: User | None,
+    username: str,
+    verb: Verb,
+    resource: Resource = Resource.USER,
+    missing: str = "",
+) -> User:
+    """`resource` may be what belongs to the user. Raises NotFound with the words of `missing` for one whom they may
+    not see, and Forbidden for one who may do more than they may give.
+    """
+    missing = missing or f"There is no user {username}."
     if user is None:
         raise NotFound(missing)
-    check(actor, Permission(verb, Resource.USER), user.organization, user.username, missing)
+    check(actor, Permission(verb, resource), user.organization, user.username, missing)
     is_other = user.username != actor.username
-    if verb is not Verb.READ and is_other and scope_of(actor, verb, Resource.USER) is Scope.ORGANIZATION:
+    if verb is not Verb.READ and is_other and scope_of(actor, verb, resource) is Scope.ORGANIZATION:
         _check_grantable(actor, user.roles)
     return user
 
@@ -91,10 +100,6 @@ def changed(actor: Actor, user: User, change: UserChange, application_count: int
                 "delete them first, or make another user."
             )
     return after
-
-
-def with_password(user: User, password_hash: str) -> User:
-    return replace(user, password_hash=password_hash)
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from typing import Any
 from edge_common.model.ids import ChildId
 from edge_common.model.lifecycle import Health
 from edge_common.model.node import Readiness
+from root_orchestrator.core.api_tokens import ApiToken
 from root_orchestrator.core.changes import ApplicationResult, ServiceResult
+from root_orchestrator.core.organizations import Organization
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
 from root_orchestrator.core.status import NO_STATUS, Status, most_telling
 from root_orchestrator.core.whereabouts import Instance, Whereabouts, instances_of
@@ -98,14 +100,35 @@ def cluster_view(cluster: ClusterRecord, now_s: float) -> View:
     }
 
 
-def user_view(user: User) -> View:
+def user_view(user: User, organization_names: Mapping[str, str]) -> View:
     return {
         "_id": {"$oid": user.username},
         "username": user.username,
         "email": user.email,
         "roles": list(user.roles),
-        "organization": user.organization,
+        "organization": organization_names.get(user.organization, user.organization),
         "created_at": user.created_at_s,
+    }
+
+
+def organization_view(organization: Organization, members: Iterable[User]) -> View:
+    return {
+        "_id": {"$oid": organization.organization_id},
+        "name": organization.name,
+        "member": [{"user_id": user.username, "roles": list(user.roles)} for user in members],
+        "created_at": organization.created_at_s,
+    }
+
+
+def api_token_view(token: ApiToken) -> View:
+    return {
+        "token_id": token.token_id,
+        "name": token.name,
+        "username": token.username,
+        "scopes": list(token.roles),
+        "created_at": token.created_at_s,
+        "expires_at": token.expires_at_s,
+        "last_used_at": token.last_used_at_s or None,
     }
 
 

@@ -1,31 +1,19 @@
-"""Login and users."""
+"""Users."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask import request
-
-from edge_common.model.errors import Forbidden, Unauthenticated
-from edge_common.plumbing.http_app import bearer_token
+from edge_common.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from edge_common.wire import routes
-from root_orchestrator.adapters.api.answers import (
-    LoginAnswer,
-    MessageAnswer,
-    PermissionAnswer,
-    RefreshAnswer,
-    UserAnswer,
-)
-from root_orchestrator.adapters.api.bodies import LoginBody, PasswordBody, RegisterBody, UserBody, read
-from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.answers import MessageAnswer, PermissionAnswer, UserAnswer
+from root_orchestrator.adapters.api.bodies import PasswordBody, RegisterBody, UserBody, read
+from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes
-from root_orchestrator.adapters.auth import TokenType
 from root_orchestrator.core import users
 from root_orchestrator.core.permissions import Resource, Role, Verb, may
-from root_orchestrator.core.records import DEFAULT_ORGANIZATION, User
+from root_orchestrator.core.records import User
 from root_orchestrator.core.users import UserChange
-from root_orchestrator.core.views import user_view
-
-READ_USER = (Verb.READ, Resource.USER)
+from root_orchestrator.core.views import View, user_view
 
 
 class Accounts:
@@ -33,18 +21,29 @@ class Accounts:
         self._parts = parts
 
     def add_to(self, to: Routes) -> None:
-        to.post(routes.LOGIN, self.login, "Log in", LoginAnswer, body=LoginBody, is_public=True)
-        to.post(routes.REFRESH, self.refresh, "A new token for a refresh token", RefreshAnswer, is_public=True)
         to.post(
             routes.REGISTER,
             self.register,
-            "Make a user (Admin)",
+            "Make a user",
             UserAnswer,
             body=RegisterBody,
             needs=(Verb.CREATE, Resource.USER),
         )
         to.get(
-            routes.USERS, self.users, "All users (Admin)", UserAnswer, is_list=True, needs=(Verb.READ, Resource.USER)
+            routes.USERS,
+            self.users,
+            "The users whom one may see",
+            UserAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.USER),
+        )
+        to.get(
+            routes.USERS_OF,
+            self.users_of,
+            "Those of an organisation",
+            UserAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.USER),
         )
         to.get(routes.USER, self.user, "One user", UserAnswer, needs=(Verb.READ, Resource.USER))
         to.put(routes.USER, self.change, "Change a user", UserAnswer, body=UserBody, needs=(Verb.CHANGE, Resource.USER))
@@ -56,7 +55,7 @@ class Accounts:
             body=PasswordBody,
             needs=(Verb.CHANGE, Resource.USER),
         )
-        to.delete(routes.USER, self.delete, "Delete a user (Admin)", MessageAnswer, needs=(Verb.DELETE, Resource.USER))
+        to.delete(routes.USER, self.delete, "Delete a user", MessageAnswer, needs=(Verb.DELETE, Resource.USER))
         to.get(
             routes.PERMISSION,
             self.permission,
@@ -65,38 +64,30 @@ class Accounts:
             needs=(Verb.READ, Resource.USER),
         )
 
-    def login(self) -> Answer:
-        body = read(LoginBody)
-        auth = self._parts.auth
-        address = request.remote_addr or ""
-        user = auth.login(body["username"], body["password"], address, body.get("organization_name", ""))
-        return {"token": auth.token(user), "refresh_token": auth.token(user, TokenType.REFRESH)}
-
-    def refresh(self) -> Answer:
-        auth = self._parts.auth
-        return {"token": auth.token(auth.refresh(bearer_token(request)))}
-
     def register(self) -> Answer:
-        body = read(RegisterBody)
+        actor, body = caller(), read(RegisterBody)
         users.check_password(body["password"], "password")
         user = User(
             username=body["username"],
             password_hash=self._parts.auth.passwords.hash(body["password"]),
             roles=tuple(body.get("roles", (Role.APPLICATION_PROVIDER,))),
             email=body.get("email", ""),
-            organization=body.get("organization", DEFAULT_ORGANIZATION),
+            organization=self._organization_id(body.get("organization", "")) or actor.organization,
             created_at_s=self._parts.clock.now_s(),
         )
-        actor = caller()
-        return user_view(self._parts.ask(lambda: self._parts.people.create_user(actor, user)))
+        note_object(user.username)
+        return self._view(self._parts.ask(lambda: self._parts.people.create_user(actor, user)))
 
     def users(self) -> Answer:
-        actor = caller()
-        visible = (u for u in self._parts.intents.users() if may(actor, *READ_USER, u.organization, u.username))
-        return [user_view(user) for user in visible]
+        return self._visible(self._parts.intents.users())
+
+    def users_of(self, organization_id: str) -> Answer:
+        """By name or id."""
+        organization = self._parts.organization(caller(), organization_id)
+        return self._visible(self._parts.intents.users(organization.organization_id))
 
     def user(self, username: str) -> Answer:
-        return user_view(self._find(username))
+        return self._view(self._find(username))
 
     def permission(self, username: str) -> Answer:
         return {"username": username, "roles": list(self._find(username).roles)}
@@ -106,7 +97,7 @@ class Accounts:
         actor = caller()
         users.visible(actor, self._parts.intents.user(username), username, Verb.CHANGE)
         change = self._change(body)
-        return user_view(self._parts.ask(lambda: self._parts.people.change_user(actor, username, change)))
+        return self._view(self._parts.ask(lambda: self._parts.people.change_user(actor, username, change)))
 
     def change_password(self, username: str) -> Answer:
         actor = caller()
@@ -135,4 +126,25 @@ class Accounts:
             users.check_password(body["password"], "password")
             password_hash = self._parts.auth.passwords.hash(body["password"])
         roles = None if "roles" not in body else tuple(body["roles"])
-        return UserChange(body.get("email"), password_hash, body.get("organization"), roles)
+        organization = self._organization_id(body.get("organization", "")) or None
+        return UserChange(body.get("email"), password_hash, organization, roles)
+
+    def _organization_id(self, asked: str) -> str:
+        """By name or id; "" for "". Raises InvalidInput, also for one that the caller may not see."""
+        if not asked:
+            return ""
+        try:
+            return self._parts.organization(caller(), asked).organization_id
+        except NotFound as error:
+            raise InvalidInput(f"organization: {error}", "organization") from None
+
+    def _view(self, user: User) -> View:
+        return user_view(user, self._parts.organization_names())
+
+    def _visible(self, found: Iterable[User]) -> list[View]:
+        actor, names = caller(), self._parts.organization_names()
+        return [
+            user_view(user, names)
+            for user in found
+            if may(actor, Verb.READ, Resource.USER, user.organization, user.username)
+        ]

@@ -29,8 +29,18 @@ class LoginAnswer(Schema):
     refresh_token = fields.String(metadata={"description": "for seven days"})
 
 
-class RefreshAnswer(Schema):
-    token = fields.String()
+class RefreshAnswer(LoginAnswer):
+    """The refresh token that was sent does not count any more."""
+
+
+class EndedAnswer(Schema):
+    ended = fields.Integer(metadata={"description": "how many sessions"})
+    message = fields.String()
+
+
+class MemberAnswer(Schema):
+    user_id = fields.String()
+    roles = _TEXTS
 
 
 class OidAnswer(Schema):
@@ -44,6 +54,27 @@ class UserAnswer(Schema):
     roles = _TEXTS
     organization = fields.String()
     created_at = fields.Float(metadata={"description": "seconds since the epoch"})
+
+
+class OrganizationAnswer(Schema):
+    _id = fields.Nested(OidAnswer)
+    name = fields.String()
+    member = fields.List(fields.Nested(MemberAnswer), metadata={"description": "those whom the caller may see"})
+    created_at = fields.Float()
+
+
+class ApiTokenAnswer(Schema):
+    token_id = fields.String()
+    name = fields.String()
+    username = fields.String()
+    scopes = fields.List(fields.String(), metadata={"description": "roles; those that its user has lost do not count"})
+    created_at = fields.Float(metadata={"description": "seconds since the epoch"})
+    expires_at = fields.Float()
+    last_used_at = fields.Float(allow_none=True, metadata={"description": "to the hour"})
+
+
+class NewApiTokenAnswer(ApiTokenAnswer):
+    token = fields.String(metadata={"description": "shown this once"})
 
 
 class PermissionAnswer(Schema):

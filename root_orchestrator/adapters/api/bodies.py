@@ -6,7 +6,8 @@ from marshmallow import Schema
 
 from edge_common.plumbing.http_app import read_json
 from edge_common.wire.sla import MAX_REPLICAS
-from edge_common.wire.strict import Flag, ListOf, StrictSchema, Text, Whole, load
+from edge_common.wire.strict import Flag, ListOf, Part, StrictSchema, Text, Whole, load
+from root_orchestrator.core.api_tokens import MAX_TTL_S, MIN_TTL_S
 
 _MAX_PASSWORD = 1024
 
@@ -32,6 +33,26 @@ class UserBody(StrictSchema):
     password = Text(max_length=_MAX_PASSWORD)
     organization = Text(max_length=128)
     roles = ListOf(Text(max_length=64), max_items=16)
+
+
+class MemberBody(StrictSchema):
+    user_id = Text(max_length=64)
+    roles = ListOf(Text(max_length=64), max_items=16)
+
+
+class OrganizationBody(StrictSchema):
+    """`member` is Oakestra's, and empty: users are put into an organisation one by one."""
+
+    name = Text(required=True, max_length=64)
+    member = ListOf(Part(MemberBody), max_items=0)
+
+
+class ApiTokenBody(StrictSchema):
+    """`ttl` in seconds. `scopes` are roles of one's own; all of them when left out."""
+
+    name = Text(required=True, max_length=64)
+    ttl = Whole(MIN_TTL_S, MAX_TTL_S)
+    scopes = ListOf(Text(max_length=64), max_items=16)
 
 
 class PasswordBody(StrictSchema):

@@ -15,9 +15,12 @@ from root_orchestrator.adapters.api.accounts import Accounts
 from root_orchestrator.adapters.api.answers import HealthAnswer
 from root_orchestrator.adapters.api.applications import Applications
 from root_orchestrator.adapters.api.clusters import Clusters
+from root_orchestrator.adapters.api.organizations import Organizations
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import Answer, Routes, needs_of
 from root_orchestrator.adapters.api.services import Services
+from root_orchestrator.adapters.api.sessions import Sessions
+from root_orchestrator.adapters.api.tokens import ApiTokens
 from root_orchestrator.adapters.api.values import StoredValues
 from root_orchestrator.core.permissions import require
 from root_orchestrator.core.users import ADMIN_USERNAME
@@ -61,6 +64,9 @@ def create_api(
         ("secrets", StoredValues(parts, ValueKind.SECRET)),
         ("configs", StoredValues(parts, ValueKind.CONFIG)),
         ("accounts", Accounts(parts)),
+        ("sessions", Sessions(parts)),
+        ("organizations", Organizations(parts)),
+        ("tokens", ApiTokens(parts)),
     ):
         to = Routes(app, api, tag, f"Everything about {tag}")
         group.add_to(to)

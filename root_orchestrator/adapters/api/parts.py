@@ -9,6 +9,8 @@ from edge_common.model.errors import Broken, NotFound
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.adapters.auth import Auth
+from root_orchestrator.core import organizations
+from root_orchestrator.core.organizations import Organization
 from root_orchestrator.core.ownership import READ_APPLICATION, READ_SERVICE, visible_application, visible_service
 from root_orchestrator.core.permissions import Actor, Identity, Permission, Resource, Scope, Verb, scope_of
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent
@@ -16,7 +18,7 @@ from root_orchestrator.core.views import View, application_view, service_view
 from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
-from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PlacementReads
+from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PeopleStore, PlacementReads
 from root_orchestrator.values import Values
 
 
@@ -32,6 +34,7 @@ class Parts:
     auth: Auth
     clock: Clock
     people: People
+    people_reads: PeopleStore
     values: Values
 
     def application(self, actor: Actor, application_id: str) -> Application:
@@ -86,6 +89,15 @@ class Parts:
             case _:
                 return []
 
+    def organization_names(self) -> dict[str, str]:
+        """By id."""
+        return {each.organization_id: each.name for each in self.people_reads.organizations()}
+
+    def organization(self, actor: Actor, asked: str, verb: Verb = Verb.READ) -> Organization:
+        """By name or id. Raises NotFound, also for one that they may not see."""
+        found = organizations.find(asked, self.people_reads.organizations())
+        return organizations.visible(actor, found, asked, verb)
+
 
 def caller() -> Identity:
     """Who asks. Raises Broken in a route that was declared public."""
@@ -93,3 +105,13 @@ def caller() -> Identity:
     if not isinstance(identity, Identity):
         raise Broken("A public route asked who its caller is.")
     return identity
+
+
+def note_login(identity: Identity) -> None:
+    """In a public route: who it turned out to be, for the audit log."""
+    g.logged_in = identity
+
+
+def note_object(object_id: str) -> None:
+    """For the audit log, where the path does not name what was made."""
+    g.audit_object = object_id

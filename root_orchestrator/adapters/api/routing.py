@@ -116,6 +116,13 @@ def query_flag(name: str, default: bool = False) -> bool:
     return _FLAGS[text.lower()]
 
 
+def query_text(name: str, default: str, max_length: int) -> str:
+    text = request.args.get(name, "")
+    if len(text) > max_length:
+        raise InvalidInput(f"{name}: must have at most {max_length} characters", name)
+    return text or default
+
+
 def query_whole(name: str, default: int, low: int, high: int) -> int:
     text = request.args.get(name, "")
     if not text:

@@ -12,7 +12,7 @@ from edge_common.plumbing.documents.memory import MemoryDocuments
 from root_orchestrator.adapters.auth import (
     KEY_FILE,
     PASSWORD_FILE,
-    LoginLimiter,
+    Auth,
     Passwords,
     Tokens,
     TokenType,
@@ -21,7 +21,10 @@ from root_orchestrator.adapters.auth import (
     open_auth,
 )
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.adapters.login_limiter import LoginLimiter
+from root_orchestrator.adapters.people_store import DocumentPeopleStore
 from root_orchestrator.core.records import User
+from root_orchestrator.core.sessions import Session
 from tests.unit.root.world import ADMIN, KEY, PASSWORDS
 
 
@@ -79,8 +82,15 @@ def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
 def test_a_restarted_root_takes_the_tokens_it_gave_before(tmp_path: Path) -> None:
     users, clock = store(), FakeClock()
     users.put_user(ADMIN)
-    token = open_auth(users, tmp_path, clock).token(ADMIN)
-    assert open_auth(users, tmp_path, clock).identify(token).username == "Admin"
+    people = DocumentPeopleStore(MemoryDocuments())
+    session = Session("s1", "Admin", clock.now_s(), clock.now_s())
+    people.put_session(session)
+
+    def opened() -> Auth:
+        return open_auth(users, people, tmp_path, clock, lambda _: None)
+
+    token = opened().tokens(ADMIN, session).access
+    assert opened().identify(token).username == "Admin"
 
 
 def test_a_hash_that_is_none_is_never_right() -> None:
@@ -92,18 +102,21 @@ def test_a_hash_that_is_none_is_never_right() -> None:
 @pytest.mark.parametrize(
     ("claims", "key", "algorithm"),
     [
-        ({"sub": "Admin", "exp": 2**33, "type": "access"}, KEY, "HS512"),
-        ({"sub": "Admin", "exp": 2**33, "type": "access"}, b"x" * 64, "HS256"),
-        ({"sub": "Admin", "exp": 2**33}, KEY, "HS256"),
-        ({"sub": "Admin", "type": "access"}, KEY, "HS256"),
+        ({"sub": "Admin", "exp": 2**33, "type": "access", "sid": "s1"}, KEY, "HS512"),
+        ({"sub": "Admin", "exp": 2**33, "type": "access", "sid": "s1"}, b"x" * 64, "HS256"),
+        ({"sub": "Admin", "exp": 2**33, "sid": "s1"}, KEY, "HS256"),
+        ({"sub": "Admin", "type": "access", "sid": "s1"}, KEY, "HS256"),
         ({"sub": "Admin", "exp": 2**33, "type": "access"}, KEY, "HS256"),
-        ({"sub": "nobody", "exp": 2**33, "type": "access"}, KEY, "HS256"),
+        ({"sub": "Admin", "exp": 1, "type": "access", "sid": "s1"}, KEY, "HS256"),
+        ({"sub": "Admin", "exp": "soon", "type": "access", "sid": "s1"}, KEY, "HS256"),
+        ({"sub": "Admin", "exp": 2**33, "type": "refresh", "sid": "s1"}, KEY, "HS256"),
+        ({"sub": "Admin", "exp": 2**33, "type": "access", "sid": "s1", "gen": "x"}, KEY, "HS256"),
     ],
 )
 def test_a_token_is_taken_only_whole(claims: dict[str, object], key: bytes, algorithm: str) -> None:
     token = jwt.encode(claims, key, algorithm=algorithm)
     with pytest.raises(Unauthenticated):
-        Tokens(KEY, FakeClock()).read(token, TokenType.ACCESS, {"Admin": ADMIN}.get)
+        Tokens(KEY, FakeClock()).read(token, TokenType.ACCESS)
 
 
 def test_the_limiter_counts_a_name_and_an_address_together_within_a_window() -> None:

@@ -18,12 +18,15 @@ from edge_common.model.node import Readiness, Usage
 from edge_common.model.resources import Resources
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
+from edge_common.plumbing.ids import new_secret
 from edge_common.plumbing.vault import new_vault
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import check_declared
-from root_orchestrator.adapters.auth import Auth, LoginLimiter, Passwords, Tokens
+from root_orchestrator.adapters.auth import Auth, Pair, Passwords, Tokens, ensure_organization
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.adapters.login_limiter import LoginLimiter
+from root_orchestrator.adapters.people_store import DocumentPeopleStore
 from root_orchestrator.adapters.value_store import DocumentValueStore
 from root_orchestrator.core.permissions import Role
 from root_orchestrator.core.records import ClusterRecord, User
@@ -141,8 +144,12 @@ class World:
         self.values = Values(value_store, self.store, self.vault, self.nudges, new_id, self.clock)
         self.manager = Manager(self.store, self.nudges, new_id, self.clock, self.values)
         limiter = LoginLimiter(self.clock, failures=limiter_failures)
-        self.auth = Auth(self.store, PASSWORDS, Tokens(KEY, self.clock), limiter)
-        self.people = People(self.store)
+        self.people_store = DocumentPeopleStore(self.documents)
+        ensure_organization(self.people_store, self.clock.now_s())
+        people_ids = (f"{number:024x}" for number in itertools.count(0xF000))
+        self.people = People(self.store, self.people_store, lambda: next(people_ids), new_secret, self.clock)
+        tokens = Tokens(KEY, self.clock)
+        self.auth = Auth(self.store, self.people_store, PASSWORDS, tokens, limiter, self.clock, self.people.note_use)
         parts = Parts(
             manager=self.manager,
             intents=self.store,
@@ -152,14 +159,17 @@ class World:
             auth=self.auth,
             clock=self.clock,
             people=self.people,
+            people_reads=self.people_store,
             values=self.values,
         )
         self.app: Flask = create_api(parts, max_body_bytes=64 * 1024)
         check_declared(self.app)
 
     def client(self, user: User | None = ADMIN) -> "Client":
-        token = self.auth.token(user) if user else None
-        return Client(self.app.test_client(), token)
+        return Client(self.app.test_client(), self.tokens(user).access if user else None)
+
+    def tokens(self, user: User) -> Pair:
+        return self.auth.tokens(user, self.people.open_session(user.username))
 
     def place(self, service_id: str, number: int = 0, **changes: Any) -> Assignment:
         values: Json = {
