@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cluster_orchestrator.adapters.api import create_api
 from cluster_orchestrator.adapters.node_store import DocumentNodeStore
@@ -25,6 +25,7 @@ from edge_common.link.membership import Membership
 from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.renewal import CertificateRenewal, Renewal
+from edge_common.link.sealer import Sealer
 from edge_common.link.transport import Transport
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import Temporary
@@ -41,6 +42,7 @@ from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.plumbing.pki import open_authority
+from edge_common.plumbing.sealing import SealingKey, load_or_make_sealing_key, new_sealing_key
 from edge_common.wire.join_messages import ChildKind
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Parts:
     new_id: Callable[[], str] = random_id
     lease_s: float = 3.0
     report_interval_s: float = 10.0
+    sealing: SealingKey = field(default_factory=new_sealing_key)
     certify: Certify | None = None
     renewal: Renewal | None = None
 
@@ -78,9 +81,9 @@ def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
     placements = PlacementStore(parts.documents)
     nodes = DocumentNodeStore(parts.documents)
     forgotten = set(forgotten_children(parts.documents))
-    for node_id in [each.info.node_id for each in nodes.nodes() if each.info.node_id in forgotten]:
+    for node_id in [each.info.node_id for each in nodes.nodes() if ChildId(each.info.node_id) in forgotten]:
         nodes.delete(node_id)
-    links = Links(info, nodes, placements, parts.clock)
+    links = Links(info, nodes, placements, parts.clock, Sealer(parts.sealing))
     upper = ChildLink(
         ChildId(info.cluster_id),
         parts.boot_id,
@@ -168,6 +171,7 @@ class App:
             boot_id(self._clock),
             lease_s=settings.lease_s,
             report_interval_s=settings.report_interval_s,
+            sealing=load_or_make_sealing_key(settings.data_dir / "identity" / "sealing.key"),
             certify=self._members.certify,
             renewal=CertificateRenewal(self._identity_files, self._clock),
         )
@@ -175,7 +179,9 @@ class App:
         mailbox = Mailbox(tier.service, name="cluster")
         mailbox_post.append(mailbox.post)
         entrance = self._entrance(lower_endpoint, tier, mailbox)
-        server = HttpServer(create_api(entrance.blueprint(), tier.service.status), settings.http_host, settings.http_port)
+        server = HttpServer(
+            create_api(entrance.blueprint(), tier.service.status), settings.http_host, settings.http_port
+        )
         mailbox.start()
         lower_transport.start()
         upper_transport.start()

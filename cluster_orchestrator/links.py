@@ -18,14 +18,16 @@ from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
+from edge_common.link.sealer import Sealer
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import HedgerowError, InvalidInput, NotFound
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, Observation
 from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
+from edge_common.model.values import SealedValue
 from edge_common.plumbing.clock import Clock
-from edge_common.wire.messages import AssignedInstance, Report
+from edge_common.wire.messages import AssignedInstance, DesiredService, Report
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +42,11 @@ class Links:
     lower: ParentLinks
     scheduler: Scheduler
 
-    def __init__(self, info: ClusterInfo, nodes: NodeStore, placements: PlacementStore, clock: Clock) -> None:
-        self._info = info
+    def __init__(
+        self, info: ClusterInfo, nodes: NodeStore, placements: PlacementStore, clock: Clock, sealer: Sealer
+    ) -> None:
+        self._info = replace(info, sealing_key=sealer.public)
+        self._sealer = sealer
         self._node_store = nodes
         self._placements = placements
         self._clock = clock
@@ -84,7 +89,8 @@ class Links:
             if each.desired is Desired.RUNNING
         )
         instances = tuple(AssignedInstance(instance_id, number) for number, instance_id in wanted)
-        return DesiredContent(desired.spec_revision, desired.spec, instances)
+        sealed = self._sealed(desired, child_id) if instances else ()
+        return DesiredContent(desired.spec_revision, desired.spec, instances, sealed)
 
     def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
         del readiness
@@ -104,6 +110,15 @@ class Links:
             self.upper.say_all()
             self.scheduler.services_changed({each.service_id for each in report.observations})
             raise
+
+    def forget(self, child_id: ChildId) -> None:
+        """It was forgotten by an operator; what it had is wanted elsewhere."""
+        self._node_store.delete(NodeId(child_id))
+        self.lower.forget_child(child_id)
+        self._nodes.pop(child_id, None)
+        self._usage.pop(child_id, None)
+        self.scheduler.node_forgotten(NodeId(child_id))
+        self._say_summary()
 
     def carry_out(self, settled: Settled) -> None:
         """What the scheduler decided: mark what each node is to be told, and tell the root."""
@@ -166,6 +181,12 @@ class Links:
         """A new desired revision was taken: the root wants to know what room is left after it."""
         self._say_summary()
 
+    def _sealed(self, desired: DesiredService, child_id: ChildId) -> tuple[SealedValue, ...]:
+        """What the root sealed for us, sealed for this node: also while we are cut off from the root."""
+        record = self._nodes.get(child_id)
+        recipient = record.info.sealing_key if record else ""
+        return self._sealer.seal_on(desired.spec.values, desired.sealed, recipient)
+
     def _note_node(self, child_id: ChildId, report: Report) -> None:
         if report.node is None or ChildId(report.node.node_id) != child_id:
             return
@@ -177,8 +198,15 @@ class Links:
         else:
             return
         self._keep(record)
+        if known is None or known.info.sealing_key != record.info.sealing_key:
+            self._mark_node(child_id)
         if known is not None and (known.info.name, known.info.address) != (record.info.name, record.info.address):
             self._tell_moved(child_id)
+
+    def _mark_node(self, child_id: ChildId) -> None:
+        """What was sealed for it before, it cannot open any more."""
+        for assignment in self._placements.assignments_on(child_id):
+            self.lower.mark(child_id, assignment.service_id)
 
     def _tell_moved(self, child_id: ChildId) -> None:
         """The root shows where each instance is; they themselves have nothing new to say."""

@@ -23,6 +23,13 @@ class NodeJoined:
     node_id: ChildId
 
 
+@dataclass(frozen=True, slots=True)
+class NodeForgotten:
+    """It is no child of ours any more, and may not speak."""
+
+    node_id: ChildId
+
+
 class ClusterService:
     def __init__(self, links: Links, scheduler: Scheduler, upper: ChildLink, lower: ParentLinks) -> None:
         self._links = links
@@ -38,6 +45,8 @@ class ClusterService:
                 self._lower.handle(event)
             case NodeJoined(node_id=node_id):
                 self._lower.add_children([node_id])
+            case NodeForgotten(node_id=node_id):
+                self._links.forget(node_id)
             case _:
                 raise TypeError(f"A cluster knows no event {type(event).__name__}.")
 

@@ -8,8 +8,10 @@ from edge_common import __version__
 from edge_common.link.child import last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.events import End, PostingEvents
-from edge_common.link.join import Identity, join
+from edge_common.link.identity import Identity, IdentityFiles
+from edge_common.link.join import join
 from edge_common.link.membership import Membership
+from edge_common.link.renewal import CertificateRenewal
 from edge_common.model.errors import InvalidInput, Temporary
 from edge_common.model.ids import NodeId
 from edge_common.plumbing.clock import SystemClock
@@ -18,10 +20,12 @@ from edge_common.plumbing.heap import give_back_large_blocks
 from edge_common.plumbing.ids import boot_id
 from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
+from edge_common.plumbing.sealing import load_or_make_sealing_key
 from edge_common.wire.join_messages import ChildKind
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.pool import ThreadPool
 from node_engine.adapters.probe import MachineProbe
+from node_engine.adapters.probing import InstanceProber
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime, RegistrySettings
 from node_engine.reporter import Profile
@@ -31,6 +35,7 @@ from node_engine.settings import PREFIX, Settings
 logger = logging.getLogger(__name__)
 
 CHORE_THREADS = 4
+PROBE_THREADS = 8
 WAITING_JOBS = 8
 """Beyond those that run, so that a thread finds the next one at once."""
 
@@ -48,7 +53,8 @@ class App:
         self._clock = SystemClock()
         self._labels = settings.label_pairs()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._membership = Membership(self._join, settings.identity_file)
+        self._identity_files = IdentityFiles(settings.data_dir)
+        self._membership = Membership(self._join, self._identity_files, self._clock)
         self._stops: list[Callable[[], object]] = []
 
     def start(self) -> None:
@@ -72,6 +78,8 @@ class App:
         )
         pool = ThreadPool("operations", settings.operations, settings.operations + WAITING_JOBS, post)
         chores = ThreadPool("chores", CHORE_THREADS, CHORE_THREADS + WAITING_JOBS, post)
+        probing = ThreadPool("probes", PROBE_THREADS, PROBE_THREADS + WAITING_JOBS, post)
+        runtimes = {runtime.name: runtime}
         service = node_service(
             NodeParts(
                 profile=self._profile(identity),
@@ -79,15 +87,19 @@ class App:
                 transport=transport,
                 desired=DocumentDesiredStore(documents),
                 records=DocumentRecordStore(documents),
-                runtimes={runtime.name: runtime},
+                runtimes=runtimes,
                 pool=pool,
                 chores=chores,
+                probing=probing,
+                prober=InstanceProber(runtimes),
                 probe=MachineProbe(settings.data_dir, settings.parent_url),
                 logs=logs,
                 clock=self._clock,
                 post=post,
                 max_starts=settings.operations - max(1, settings.operations // 4),
                 report_interval_s=settings.report_interval_s,
+                sealing=load_or_make_sealing_key(settings.data_dir / "identity" / "sealing.key"),
+                renewal=CertificateRenewal(self._identity_files, self._clock),
             )
         )
         mailbox = Mailbox(service, name="node")
@@ -100,6 +112,7 @@ class App:
             mailbox.stop,
             pool.stop,
             chores.stop,
+            probing.stop,
             transport.stop,
             runtime.close,
             documents.close,
@@ -115,7 +128,7 @@ class App:
     def _join(self) -> Identity:
         settings = self._settings
         name = settings.name or socket.gethostname()
-        return join(settings.parent_url, self._token(), ChildKind.NODE, name, settings.identity_file, {})
+        return join(settings.parent_url, self._token(), ChildKind.NODE, name, settings.data_dir, {})
 
     def _token(self) -> str:
         file = self._settings.join_token_file

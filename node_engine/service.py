@@ -2,29 +2,33 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from edge_common.link.child import REPORT_INTERVAL_S, ChildLink
 from edge_common.link.desired_store import DesiredStore
 from edge_common.link.events import Connected, Disconnected, MessageArrived
+from edge_common.link.renewal import Renewal
 from edge_common.link.transport import Transport
 from edge_common.model.ids import ChildId, InstanceId
 from edge_common.plumbing.clock import Clock
+from edge_common.plumbing.sealing import SealingKey, new_sealing_key
 from node_engine.core.seen import Seen
 from node_engine.events import (
     AddressFound,
     LogsTrimmed,
     Observed,
     OperationDone,
+    ProbeAnswered,
     Progressed,
     QuestionAnswered,
     TaskChanged,
 )
+from node_engine.health_watch import HealthWatch
 from node_engine.instances import Instances
 from node_engine.observer import Observer
-from node_engine.operator import MAX_STARTS, Operator, Post
-from node_engine.ports import Logs, Pool, Probe, RecordStore, Runtime
+from node_engine.operator import MAX_STARTS, Operator, Post, opening_with
+from node_engine.ports import Logs, Pool, Probe, Prober, RecordStore, Runtime
 from node_engine.questions import Questions
 from node_engine.reporter import NodeReporter, Profile
 
@@ -38,7 +42,10 @@ ADDRESS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class NodeParts:
-    """All that a node needs of the world. `pool` carries out operations, `chores` everything else that takes time."""
+    """All that a node needs of the world.
+
+    `pool` carries out operations, `probing` asks instances how they are, `chores` does all else that takes time.
+    """
 
     profile: Profile
     boot_id: str
@@ -48,21 +55,29 @@ class NodeParts:
     runtimes: Mapping[str, Runtime]
     pool: Pool
     chores: Pool
+    probing: Pool
+    prober: Prober
     probe: Probe
     logs: Logs
     clock: Clock
     post: Post
     max_starts: int = MAX_STARTS
     report_interval_s: float = REPORT_INTERVAL_S
+    sealing: SealingKey = field(default_factory=new_sealing_key)
+    renewal: Renewal | None = None
 
 
 def node_service(parts: NodeParts) -> "NodeService":
     seen = Seen()
     observer = Observer(parts.runtimes, seen, parts.chores, parts.clock)
-    operator = Operator(parts.runtimes, parts.pool, parts.clock, parts.post, parts.max_starts)
+    operator = Operator(
+        parts.runtimes, parts.pool, parts.clock, parts.post, parts.max_starts, opening_with(parts.sealing)
+    )
     instances = Instances(parts.records, operator, observer, seen, parts.clock)
+    health = HealthWatch(parts.prober, parts.probing, parts.clock)
     questions = Questions(instances.records, parts.runtimes, parts.logs, parts.chores)
-    reporter = NodeReporter(parts.profile, instances, observer, questions, parts.probe, parts.clock)
+    profile = replace(parts.profile, sealing_key=parts.sealing.public)
+    reporter = NodeReporter(profile, instances, observer, questions, parts.probe, parts.clock)
     link = ChildLink(
         ChildId(parts.profile.node_id),
         parts.boot_id,
@@ -71,8 +86,9 @@ def node_service(parts: NodeParts) -> "NodeService":
         reporter,
         parts.clock,
         parts.report_interval_s,
+        parts.renewal,
     )
-    return NodeService(parts, link, instances, observer, reporter, questions)
+    return NodeService(parts, link, instances, observer, health, reporter, questions)
 
 
 class NodeService:
@@ -82,12 +98,14 @@ class NodeService:
         link: ChildLink,
         instances: Instances,
         observer: Observer,
+        health: HealthWatch,
         reporter: NodeReporter,
         questions: Questions,
     ) -> None:
         self.link = link
         self.instances = instances
         self._observer = observer
+        self._health = health
         self._reporter = reporter
         self._questions = questions
         self._logs = parts.logs
@@ -99,6 +117,7 @@ class NodeService:
         self._address_at_s = parts.clock.monotonic_s()
         self._logs_to_remove: list[InstanceId] = []
         instances.want(link.desired, link.desired, is_complete=link.acked_revision > 0)
+        health.follow(instances.records.values())
         self._is_watching = False
 
     def handle(self, event: object) -> None:
@@ -107,6 +126,10 @@ class NodeService:
                 self.link.handle(event)
             case TaskChanged() | Observed() | OperationDone() | Progressed():
                 self.instances.handle(event)
+            case ProbeAnswered():
+                judgement = self._health.heard(event)
+                if judgement is not None:
+                    self.instances.judge(judgement)
             case QuestionAnswered():
                 self._questions.answered()
             case AddressFound(address=address):
@@ -116,15 +139,18 @@ class NodeService:
             case _:
                 raise TypeError(f"A node knows no event {type(event).__name__}.")
 
-    def settle(self) -> None:
+    def settle(self) -> float | None:
         changed = self.link.take_changes()
         self.instances.want(changed, self.link.desired, is_complete=self.link.acked_revision > 0)
-        for observation in self.instances.settle():
+        news = self.instances.settle()
+        for observation in news:
             self.link.observe(observation)
+        self._health.follow(self.instances.records[each.instance_id] for each in news)
         self.link.flush()
         if self.link.is_connected:
             self._logs_to_remove += self.instances.forget_gone()
         self._remove_logs()
+        return self._health.ask()
 
     def tick(self) -> float:
         if not self._is_watching:

@@ -25,6 +25,7 @@ class Settings:
     join_token_file: Path | None = None
     name: str = ""
     address: str = ""
+    network_port: int = 0
     labels: tuple[str, ...] = ()
     plain_http_registries: tuple[str, ...] = ()
     registry_auth_file: Path | None = None
@@ -32,10 +33,6 @@ class Settings:
     operations: int = 8
     report_interval_s: float = 10.0
     log_level: str = "INFO"
-
-    @property
-    def identity_file(self) -> Path:
-        return self.data_dir / "identity.json"
 
     @property
     def documents_url(self) -> str:

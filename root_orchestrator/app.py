@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from flask import Flask
 
 from edge_common.link.dynsec import DynsecAdmin
+from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance
 from edge_common.link.events import End, PostingEvents
-from edge_common.link.join_api import ENDPOINT as JOIN_ENDPOINT
-from edge_common.link.join_api import join_blueprint
-from edge_common.link.join_desk import Joined, ParentAddress, TokenJoinDesk, joined_children
+from edge_common.link.join_api import ENDPOINTS as JOIN_ENDPOINTS
+from edge_common.link.join_desk import ParentAddress
 from edge_common.link.link_store import DocumentLinkStore
-from edge_common.link.parent import ParentLinks
+from edge_common.link.members import Members, forgotten_children, joined_children
+from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.transport import Transport
-from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.model.ids import ClusterId, InstanceId, ServiceId
+from edge_common.model.node import Readiness
 from edge_common.plumbing.clock import Clock, SystemClock
 from edge_common.plumbing.data_dir import DataDirectory
 from edge_common.plumbing.documents.interface import Documents
@@ -24,25 +26,27 @@ from edge_common.plumbing.documents.lease import StoreLease
 from edge_common.plumbing.documents.open import open_documents
 from edge_common.plumbing.http_app import declare_public
 from edge_common.plumbing.http_server import HttpServer
-from edge_common.plumbing.ids import random_id
+from edge_common.plumbing.ids import new_secret, random_id
 from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
+from edge_common.plumbing.pki import open_authority
 from edge_common.plumbing.vault import Vault, new_vault
 from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts as ApiParts
 from root_orchestrator.adapters.api.routing import check_declared
-from root_orchestrator.adapters.auth import ensure_admin, open_auth
+from root_orchestrator.adapters.auth import ensure_admin, ensure_organization, open_auth
 from root_orchestrator.adapters.cluster_requests import MailboxClusterRequests
 from root_orchestrator.adapters.cluster_store import DocumentClusterStore, DocumentPlacementReads
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
+from root_orchestrator.adapters.people_store import DocumentPeopleStore
 from root_orchestrator.adapters.value_store import DocumentValueStore
 from root_orchestrator.links import Links
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
 from root_orchestrator.scheduler import Scheduler
-from root_orchestrator.service import ClusterJoined, RootService
+from root_orchestrator.service import Aside, ClusterForgotten, ClusterJoined, RootService
 from root_orchestrator.settings import Settings
 from root_orchestrator.values import Values
 
@@ -84,6 +88,7 @@ class Parts:
     clock: Clock
     new_id: Callable[[], str] = random_id
     lease_s: float = 3.0
+    certify: Certify | None = None
     vault: Vault = field(default_factory=new_vault)
 
 
@@ -91,11 +96,13 @@ def build_tier(parts: Parts) -> Tier:
     intents = DocumentIntentStore(parts.documents)
     placements = PlacementStore(parts.documents)
     clusters = DocumentClusterStore(parts.documents)
+    for cluster_id in {each.info.cluster_id for each in clusters.clusters()} & set(forgotten_children(parts.documents)):
+        clusters.delete(ClusterId(cluster_id))
     nudge = LateNudge()
     values = Values(DocumentValueStore(parts.documents), intents, parts.vault, nudge, parts.new_id, parts.clock)
     links = Links(intents, clusters, placements, parts.clock, values)
     link_store = DocumentLinkStore(parts.documents)
-    lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s)
+    lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify)
     scheduler = Scheduler(intents, placements, links, parts.clock, lambda: InstanceId(parts.new_id()))
     links.bind(lower, scheduler)
     lower.add_children(joined_children(parts.documents))
@@ -103,7 +110,8 @@ def build_tier(parts: Parts) -> Tier:
     links.mark_all()
     manager = Manager(intents, nudge, parts.new_id, parts.clock, values)
     nudge.service = RootService(links, scheduler, lower, manager)
-    return Tier(nudge.service, manager, People(intents), links, intents, placements, clusters, values)
+    people = People(intents, DocumentPeopleStore(parts.documents), parts.new_id, new_secret, parts.clock)
+    return Tier(nudge.service, manager, people, links, intents, placements, clusters, values)
 
 
 class App:
@@ -115,6 +123,10 @@ class App:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._documents = open_documents(settings.documents_url)
         directory = DataDirectory(settings.data_dir)
+        authority = open_authority(settings.data_dir / "ca", "root", self._clock.now_s())
+        self._members = Members(
+            self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
+        )
         self._lease = StoreLease(self._documents, directory, "root", settings.store_lease_s)
         self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 
@@ -132,7 +144,16 @@ class App:
         events = PostingEvents(End.LOWER, lambda event: post[0](event))
         transport = MqttTransport(endpoint, "parent-root", events, tuning=PARENT_TUNING)
         vault = DocumentValueStore(self._documents).open_vault(settings.data_dir / "secrets.key")
-        tier = build_tier(Parts(self._documents, transport, self._clock, lease_s=settings.lease_s, vault=vault))
+        tier = build_tier(
+            Parts(
+                self._documents,
+                transport,
+                self._clock,
+                lease_s=settings.lease_s,
+                vault=vault,
+                certify=self._members.certify,
+            )
+        )
         mailbox = Mailbox(tier.service, name="root")
         post.append(mailbox.post)
         server = HttpServer(
@@ -154,8 +175,14 @@ class App:
 
     def _api(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint) -> Flask:
         settings = self._settings
-        auth = open_auth(tier.intents, settings.data_dir, self._clock)
+        people = DocumentPeopleStore(self._documents)
+
+        def note_use(token_id: str) -> None:
+            mailbox.post(Aside(lambda: tier.people.note_use(token_id)))
+
+        auth = open_auth(tier.intents, people, settings.data_dir, self._clock, note_use)
         wanted_password = os.environ.pop(ADMIN_PASSWORD, "")
+        ensure_organization(people, self._clock.now_s())
         ensure_admin(tier.intents, auth.passwords, settings.data_dir, wanted_password, self._clock.now_s())
         parts = ApiParts(
             manager=tier.manager,
@@ -166,23 +193,41 @@ class App:
             auth=auth,
             clock=self._clock,
             people=tier.people,
+            people_reads=people,
             values=tier.values,
         )
+        entrance = self._entrance(tier, mailbox, endpoint)
         app = create_api(parts, max_body_bytes=settings.max_body_bytes)
-        app.register_blueprint(join_blueprint(self._desk(mailbox, endpoint)))
-        declare_public(app, JOIN_ENDPOINT)
+        app.register_blueprint(entrance.blueprint())
+        declare_public(app, *JOIN_ENDPOINTS)
         check_declared(app)
         return app
 
-    def _desk(self, mailbox: Mailbox, endpoint: MqttEndpoint) -> TokenJoinDesk:
+    def _entrance(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint) -> Entrance:
         settings = self._settings
-
-        def on_joined(joined: Joined) -> None:
-            mailbox.post(ClusterJoined(joined.child_id))
-
-        address = ParentAddress(
-            "root", settings.child_mqtt_host or settings.mqtt_host, settings.child_mqtt_port or settings.mqtt_port
+        lower = tier.links.lower
+        return open_entrance(
+            entrance_settings(
+                ChildKind.CLUSTER,
+                settings.data_dir,
+                settings.http_host,
+                settings.waiting_room,
+                settings.join_token_life_s,
+            ),
+            self._documents,
+            self._members,
+            DynsecAdmin(endpoint),
+            ParentAddress(
+                "root",
+                settings.child_mqtt_host or settings.mqtt_host,
+                settings.child_mqtt_port or settings.mqtt_port,
+                is_tls=endpoint.tls is not None,
+            ),
+            self._clock,
+            LinkCalls(
+                on_joined=lambda joined: mailbox.post(ClusterJoined(joined.child_id)),
+                on_forgotten=lambda child_id: mailbox.post(ClusterForgotten(child_id)),
+                is_ready=lambda child_id: mailbox.call(lambda: lower.readiness(child_id)) is Readiness.READY,
+                drop=lambda child_id: mailbox.call(lambda: tier.links.forget(child_id)),
+            ),
         )
-        desk = TokenJoinDesk(self._documents, DynsecAdmin(endpoint), address, on_joined, self._clock)
-        desk.ensure_token(settings.data_dir / "join-token", ChildKind.CLUSTER)
-        return desk

@@ -12,7 +12,7 @@ from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
 from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
-from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.ids import ChildId, ClusterId, ServiceId
 from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
 from edge_common.plumbing.clock import Clock
@@ -89,6 +89,14 @@ class Links:
         except HedgerowError:
             self.scheduler.services_changed({each.service_id for each in report.observations})
             raise
+
+    def forget(self, child_id: ChildId) -> None:
+        """It was forgotten by an operator; what it had is wanted elsewhere."""
+        self._cluster_store.delete(ClusterId(child_id))
+        self.lower.forget_child(child_id)
+        self._clusters.pop(child_id, None)
+        self._saved_s.pop(child_id, None)
+        self.scheduler.cluster_forgotten(child_id)
 
     def carry_out(self, settled: Settled) -> None:
         for assignment in (*settled.puts, *settled.forgotten):

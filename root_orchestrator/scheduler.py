@@ -98,6 +98,11 @@ class Scheduler:
         self._has_new_room |= record.readiness is Readiness.READY
         self.services_changed(each.service_id for each in self._placements.assignments_on(child_id))
 
+    def cluster_forgotten(self, cluster_id: ChildId) -> None:
+        """What it had is placed anew as soon as another cluster takes it."""
+        self.services_changed(each.service_id for each in self._placements.assignments_on(cluster_id))
+        self._reservations.remove(cluster_id)
+
     def tick(self) -> None:
         """What depends on the clock alone: graces that are over, and the end of the brake."""
         now_s = self._clock.now_s()

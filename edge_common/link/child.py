@@ -13,6 +13,7 @@ from edge_common.link.desired_set import DesiredChange
 from edge_common.link.desired_store import DesiredStore
 from edge_common.link.events import Connected, Disconnected, LinkEvent, MessageArrived
 from edge_common.link.rejects import Rejects
+from edge_common.link.renewal import CERTIFICATE, Renewal
 from edge_common.link.transport import Transport, Will
 from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge
@@ -68,6 +69,7 @@ class ChildLink:
         reporter: Reporter,
         clock: Clock,
         report_interval_s: float = REPORT_INTERVAL_S,
+        renewal: Renewal | None = None,
     ) -> None:
         self.child_id = child_id
         self._boot_id = boot_id
@@ -76,6 +78,7 @@ class ChildLink:
         self._reporter = reporter
         self._clock = clock
         self._report_interval_s = report_interval_s
+        self._renewal = renewal
         self._desired = store.load()
         self._acked_revision = self._desired.revision
         self._unsaved_puts: dict[ServiceId, DesiredService] = {}
@@ -172,6 +175,7 @@ class ChildLink:
             said.cluster,
             said.summary,
             said.usage,
+            self._renewal.csr() if self._renewal else "",
         )
         if not self._say(topics.report(self.child_id), report):
             self._wants_full = True
@@ -222,6 +226,9 @@ class ChildLink:
         if request.kind == RESYNC:
             self._wants_full = True
             return
+        if request.kind == CERTIFICATE:
+            self._take_certificate(request.body.get("certificate"))
+            return
 
         def reply(answer: Mapping[str, Any] | HedgerowError) -> None:
             if isinstance(answer, HedgerowError):
@@ -233,6 +240,11 @@ class ChildLink:
             self._reporter.answer(request.kind, request.body, reply)
         except HedgerowError as error:
             reply(error)
+
+    def _take_certificate(self, certificate: object) -> None:
+        if self._renewal is None or not isinstance(certificate, str):
+            raise InvalidInput("A certificate came that was not asked for.")
+        self._renewal.take(certificate)
 
     def _refuse(self, request: Request, error: HedgerowError) -> None:
         refusal = Response(request.request_id, error=type(error).__name__, message=str(error))

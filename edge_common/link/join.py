@@ -1,54 +1,40 @@
-"""The child's side of joining, and the identity that it keeps from then on."""
+"""The child's side of joining: whom it talks to comes first, and only then what it has to say."""
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from edge_common.link.join_tokens import new_secret
-from edge_common.model.errors import Broken, Incompatible, InvalidInput
-from edge_common.model.ids import ChildId
-from edge_common.plumbing.files import write_secret
+from edge_common.link.identity import Identity, IdentityFiles
+from edge_common.link.join_tokens import parse_token
+from edge_common.link.members import key_fingerprint_of
+from edge_common.model.errors import Broken, InvalidInput, Temporary, Unauthenticated
+from edge_common.plumbing.addresses import is_loopback
 from edge_common.plumbing.http_client import HttpClient
-from edge_common.plumbing.mqtt_types import MqttEndpoint
+from edge_common.plumbing.pki import PrivateKey, certificate_fingerprint
+from edge_common.plumbing.tls import TlsFiles, fetch_unverified
 from edge_common.wire import routes
 from edge_common.wire.codec import decode, encode
-from edge_common.wire.join_messages import ChildKind, JoinAnswer, JoinRequest, MqttAccess
+from edge_common.wire.join_messages import (
+    ChildKind,
+    Hello,
+    JoinAnswer,
+    JoinRequest,
+    JoinStatus,
+    MqttAccess,
+    what_is_proven,
+)
+
+logger = logging.getLogger(__name__)
 
 JOIN_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this child is to its parent. Survives reboots and changes of host name and address."""
-
-    child_id: ChildId
-    secret: str = field(repr=False)
-    parent_name: str
-    mqtt: MqttAccess
-
-    @property
-    def endpoint(self) -> MqttEndpoint:
-        return MqttEndpoint(self.mqtt.host, self.mqtt.port, self.mqtt.username, self.mqtt.password)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The file. A secret without the rest: asked to join, not answered yet."""
-
-    secret: str = field(repr=False)
-    child_id: str = ""
-    parent_name: str = ""
-    mqtt: MqttAccess | None = None
-
-
-def load_identity(identity_file: Path) -> Identity | None:
-    """What the last join brought; None before the first. Raises Broken when the file is damaged."""
-    kept = _load(identity_file)
-    if kept is None or kept.mqtt is None:
-        return None
-    return Identity(ChildId(kept.child_id), kept.secret, kept.parent_name, kept.mqtt)
+class Waiting(Temporary):
+    """The parent's operator has not decided yet: ask again."""
 
 
 def join(
@@ -56,37 +42,98 @@ def join(
     token: str,
     kind: ChildKind,
     name: str,
-    identity_file: Path,
+    data_dir: Path,
     info: Mapping[str, Any],
     timeout_s: float = JOIN_TIMEOUT_S,
 ) -> Identity:
     """Joins, or joins again as the same child and gets a new MQTT password. `token` may be "" for the latter.
 
-    Raises Unauthenticated when the parent will not have it, Unreachable when it did not answer, Broken when the
-    identity file is damaged. Any of them may be tried again: the child is admitted once, whatever got lost.
+    Raises Waiting while an operator has to decide, Unauthenticated when the parent will not have it or is not the one
+    that the token or an earlier join named, Unreachable when it did not answer, Broken when the identity is damaged.
+    Any of them may be tried again: the child is admitted once, whatever got lost.
     """
-    kept = _load(identity_file)
-    if kept is None:
-        kept = _Kept(new_secret())
-        write_secret(identity_file, encode(kept).decode())
-    answer = _ask(parent_url, JoinRequest(kind, name, kept.secret, token, info), timeout_s)
-    write_secret(identity_file, encode(_Kept(kept.secret, answer.child_id, answer.parent_name, answer.mqtt)).decode())
-    return Identity(answer.child_id, kept.secret, answer.parent_name, answer.mqtt)
+    files = IdentityFiles(data_dir)
+    key = files.key()
+    pin = parse_token(token).ca_fingerprint if token else ""
+    hello = _hello(parent_url, timeout_s)
+    _trust(files, hello, parent_url, pin, has_token=bool(token))
+    answer = _ask(parent_url, files, _request(key, hello, kind, name, token, info), timeout_s)
+    if answer.status is JoinStatus.WAITING:
+        shown = key_fingerprint_of(key.public_der)
+        raise Waiting(
+            f"{answer.parent_name} has this {kind} in its waiting room: id {answer.child_id}, key {shown}. "
+            "An operator admits it with: hedgerow waiting admit."
+        )
+    if answer.mqtt is None:
+        raise Broken(f"{answer.parent_name} admitted this {kind} without access to its broker; look at its log.")
+    return files.keep(answer.child_id, answer.parent_name, _reachable(answer.mqtt, parent_url), answer.certificate)
 
 
-def _ask(parent_url: str, request: JoinRequest, timeout_s: float) -> JoinAnswer:
-    client = HttpClient(parent_url, timeout_s)
+def _hello(parent_url: str, timeout_s: float) -> Hello:
+    """Nothing secret is sent, and nothing in the answer is believed before the CA in it is compared."""
+    if parent_url.startswith("https://"):
+        answer = fetch_unverified(parent_url, routes.HELLO, timeout_s)
+    else:
+        answer = _call(HttpClient(parent_url, timeout_s), "GET", routes.HELLO, None)
+    return decode(Hello, json.dumps(answer).encode())
+
+
+def _trust(files: IdentityFiles, hello: Hello, parent_url: str, pin: str, *, has_token: bool) -> None:
+    """Keeps the parent's CA when a token names it, or on first sight; never another one in silence."""
+    known = files.ca()
     try:
-        answer = client.request("POST", routes.JOIN, json=json.loads(encode(request)))
+        shown = certificate_fingerprint(hello.ca)
+    except InvalidInput as error:
+        raise Broken(f"{parent_url} shows a CA that cannot be read: {error}") from error
+    before = certificate_fingerprint(known) if known else ""
+    if pin and shown != pin:
+        logger.error("event=parent_refused reason=another_ca url=%s shown=%s expected=%s", parent_url, shown, pin)
+        raise Unauthenticated(
+            f"{parent_url} shows the CA {shown}, and the join token is for {pin}: this is not the parent that the "
+            "token is from. Nothing secret was sent to it. Check the address, or ask for a new token."
+        )
+    if before and shown != before and not pin:
+        logger.error("event=parent_refused reason=another_ca url=%s shown=%s expected=%s", parent_url, shown, before)
+        raise Unauthenticated(
+            f"{parent_url} shows the CA {shown}, and this child knows its parent by {before}. Nothing secret was sent "
+            f"to it. If the parent was set up anew, join with a new token, or delete {files.ca_file}."
+        )
+    if shown == before:
+        return
+    if not pin and has_token and parent_url.startswith("https://"):
+        raise InvalidInput(
+            "The join token does not name the parent's CA, so it cannot be sent to a parent that is not known yet. "
+            "Ask for a token of the form ID.SECRET.FINGERPRINT, or join without one.",
+            "token",
+        )
+    if before:
+        logger.warning("event=ca_replaced url=%s before=%s after=%s by=token", parent_url, before, shown)
+    elif not pin:
+        logger.warning("event=ca_trusted_on_first_use url=%s fingerprint=%s", parent_url, shown)
+    files.keep_ca(hello.ca)
+
+
+def _request(
+    key: PrivateKey, hello: Hello, kind: ChildKind, name: str, token: str, info: Mapping[str, Any]
+) -> JoinRequest:
+    proven = what_is_proven(certificate_fingerprint(hello.ca), hello.nonce, kind, name, token)
+    return JoinRequest(kind, name, key.make_csr(), hello.nonce, key.sign(proven), token, info)
+
+
+def _ask(parent_url: str, files: IdentityFiles, request: JoinRequest, timeout_s: float) -> JoinAnswer:
+    tls = TlsFiles(files.ca_file) if parent_url.startswith("https://") else None
+    client = HttpClient(parent_url, timeout_s, tls=tls)
+    return decode(JoinAnswer, json.dumps(_call(client, "POST", routes.JOIN, json.loads(encode(request)))).encode())
+
+
+def _call(client: HttpClient, method: str, path: str, body: Any) -> Any:
+    try:
+        return client.request(method, path, json=body)
     finally:
         client.close()
-    return decode(JoinAnswer, json.dumps(answer).encode())
 
 
-def _load(identity_file: Path) -> _Kept | None:
-    try:
-        return decode(_Kept, identity_file.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (InvalidInput, Incompatible) as error:
-        raise Broken(f"{identity_file} is damaged; restore it, or delete it to join as a new child.") from error
+def _reachable(mqtt: MqttAccess, parent_url: str) -> MqttAccess:
+    """A broker on the parent's own loopback is where the parent is, seen from another machine."""
+    host = urlsplit(parent_url).hostname or ""
+    return replace(mqtt, host=host) if is_loopback(mqtt.host) and not is_loopback(host) else mqtt

@@ -1,40 +1,34 @@
-"""The parent's side of joining: who comes with a good token, or proves to be known, gets access to the broker."""
+"""The parent's side of joining: who proves to be known, has a good token, or was admitted by an operator gets in."""
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edge_common.link.broker_admin import BrokerAdmin
-from edge_common.link.join_tokens import (
-    JoinToken,
-    child_id_of,
-    hash_secret,
-    is_secret_of,
-    new_secret,
-    new_token,
-    parse_token,
+from edge_common.link.join_refusals import Ground, JoinRefused
+from edge_common.link.join_tokens import JoinTokens, new_secret
+from edge_common.link.members import Member, Members, child_id_of, key_fingerprint_of
+from edge_common.link.nonces import Nonces
+from edge_common.link.waiting_room import WaitingRoom
+from edge_common.model.ids import NO_CHILD, ChildId
+from edge_common.plumbing.pki import public_der_of_csr, verify_signature
+from edge_common.wire.join_messages import (
+    ChildKind,
+    Hello,
+    JoinAnswer,
+    JoinRequest,
+    JoinStatus,
+    MqttAccess,
+    what_is_proven,
 )
-from edge_common.model.errors import Broken, Conflict, InvalidInput, Unauthenticated
-from edge_common.model.ids import ChildId
-from edge_common.plumbing.clock import Clock
-from edge_common.plumbing.documents.interface import Document, Documents
-from edge_common.plumbing.files import write_secret
-from edge_common.wire.join_messages import ChildKind, JoinAnswer, JoinRequest, MqttAccess
 
 logger = logging.getLogger(__name__)
-
-CHILDREN = "children"
-JOIN_TOKENS = "join_tokens"
-
-_BAD_TOKEN = "The join token is not valid here; take the one that the parent wrote to its file join-token."  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """`is_new`: the first time that this parent sees it."""
+    """`is_new`: the first time that this parent sees it, or the first after it was forgotten."""
 
     child_id: ChildId
     kind: ChildKind
@@ -50,111 +44,130 @@ class ParentAddress:
     name: str
     mqtt_host: str
     mqtt_port: int
+    is_tls: bool = False
 
 
-def joined_children(documents: Documents) -> list[ChildId]:
-    """Every child that was ever admitted here."""
-    return [ChildId(str(document["_id"])) for document in documents.find(CHILDREN)]
+@dataclass(frozen=True, slots=True)
+class DoorParts:
+    """What root and cluster alike keep of their children. `kind` is that of all of them."""
+
+    kind: ChildKind
+    tokens: JoinTokens
+    room: WaitingRoom
+    members: Members
+    broker: BrokerAdmin
 
 
-class JoinDesk(Protocol):
-    def admit(self, request: JoinRequest) -> JoinAnswer:
-        """Raises Unauthenticated, InvalidInput, and Temporary when the store or the broker is away."""
+class JoinDesk:
+    """Joining again is harmless, also when an answer was lost. Thread-safe.
 
-
-class TokenJoinDesk:
-    """A `JoinDesk` for root and cluster alike. Joining again is harmless, also when an answer was lost.
-
-    `on_joined` is called before the child hears the answer, from the caller's thread; it only posts to a mailbox.
+    `on_joined` and `on_forgotten` are called before the child hears the answer, from the caller's thread; they only
+    post to a mailbox.
     """
 
     def __init__(
         self,
-        documents: Documents,
-        broker_admin: BrokerAdmin,
+        parts: DoorParts,
+        nonces: Nonces,
         address: ParentAddress,
-        on_joined: Callable[[Joined], None],
-        clock: Clock,
+        on_joined: Callable[[Joined], object],
+        on_forgotten: Callable[[ChildId], object],
         new_password: Callable[[], str] = new_secret,
     ) -> None:
-        self._documents = documents
-        self._broker_admin = broker_admin
+        self._parts = parts
+        self._nonces = nonces
         self._address = address
         self._on_joined = on_joined
-        self._clock = clock
+        self._on_forgotten = on_forgotten
         self._new_password = new_password
+        self._ca = parts.members.authority.certificate_pem
+        self._ca_fingerprint = parts.members.authority.fingerprint
 
-    def admit(self, request: JoinRequest) -> JoinAnswer:
-        child_id = child_id_of(request.secret)
-        known = self._documents.get(CHILDREN, child_id)
-        if known is None:
-            self._check_token(request)
-            self._register(child_id, request)
-        else:
-            self._check_known(known, request)
-            self._rename(known, request.name)
+    def hello(self) -> Hello:
+        return Hello(self._address.name, self._nonces.new(), self._ca)
+
+    def join(self, request: JoinRequest, address: str) -> JoinAnswer:
+        """`address` is where the request came from, for the log and for operators.
+
+        Raises JoinRefused, InvalidInput, and Temporary when the store or the broker is away.
+        """
+        public_der = public_der_of_csr(request.csr)
+        child_id = child_id_of(public_der)
+        try:
+            self._check_proof(request, public_der)
+            return self._admit(child_id, key_fingerprint_of(public_der), request, address)
+        except JoinRefused as refusal:
+            logger.warning(
+                "event=join_refused reason=%s child=%s kind=%s name=%r address=%s",
+                refusal.ground, child_id or NO_CHILD, request.kind, request.name, address,
+            )  # fmt: skip
+            raise
+
+    def _check_proof(self, request: JoinRequest, public_der: bytes) -> None:
+        self._nonces.check(request.nonce)
+        proven = what_is_proven(self._ca_fingerprint, request.nonce, request.kind, request.name, request.token)
+        if not verify_signature(public_der, proven, request.proof):
+            raise JoinRefused(
+                Ground.BAD_PROOF, "The proof is not a signature of this request by the key in it; nothing was changed."
+            )
+        self._nonces.spend(request.nonce)
+
+    def _admit(self, child_id: ChildId, key_fingerprint: str, request: JoinRequest, address: str) -> JoinAnswer:
+        parts = self._parts
+        if request.kind is not parts.kind:
+            raise JoinRefused(
+                Ground.WRONG_KIND, f"A {parts.kind} joins {self._address.name} here, not a {request.kind}."
+            )
+        member = parts.members.get(child_id)
+        if member is not None and member.key_fingerprint not in ("", key_fingerprint):
+            raise JoinRefused(Ground.ANOTHERS_ID, f"The id {child_id} belongs to another key; make a new one.")
+        is_new = member is None or member.is_forgotten
+        needs_admission = member is None or member.is_forgotten or parts.members.is_past_grace(member)
+        if needs_admission and not self._let_in(member, child_id, key_fingerprint, request, address):
+            return JoinAnswer(child_id, JoinStatus.WAITING, self._address.name)
+        return self._give_access(child_id, request, is_new=is_new)
+
+    def _let_in(
+        self, member: Member | None, child_id: ChildId, key_fingerprint: str, request: JoinRequest, address: str
+    ) -> bool:
+        """Makes it a member, if its token is good; else it has to wait. Raises JoinRefused."""
+        parts = self._parts
+        if not request.token:
+            if not parts.room.is_open and member is not None:
+                raise _not_by_key(member)
+            parts.room.ask(child_id, request.kind, request.name, key_fingerprint, address)
+            logger.info("event=join_waiting child=%s name=%r address=%s", child_id, request.name, address)
+            return False
+        token_id = parts.tokens.use(request.token, request.kind)
+        parts.members.admit(child_id, request.kind, request.name, key_fingerprint, token_id)
+        parts.room.leave(child_id)
+        logger.info("event=admitted child=%s by=token token=%s address=%s", child_id, token_id, address)
+        return True
+
+    def _give_access(self, child_id: ChildId, request: JoinRequest, *, is_new: bool) -> JoinAnswer:
+        parts = self._parts
+        certificate = parts.members.certify(child_id, request.csr, request.name)
         password = self._new_password()
-        self._broker_admin.admit(child_id, password)
-        self._on_joined(Joined(child_id, request.kind, request.name, request.info, known is None))
-        logger.info(
-            "event=joined child=%s kind=%s name=%s is_new=%s", child_id, request.kind, request.name, known is None
+        parts.broker.admit(child_id, password)
+        self._on_joined(Joined(child_id, request.kind, request.name, request.info, is_new))
+        member = parts.members.get(child_id)
+        if member is None or member.is_forgotten:
+            parts.broker.evict(child_id)
+            self._on_forgotten(child_id)
+            raise JoinRefused(Ground.FORGOTTEN, f"Child {child_id} was forgotten while it joined.")
+        logger.info("event=joined child=%s kind=%s name=%r is_new=%s", child_id, request.kind, request.name, is_new)
+        mqtt = MqttAccess(
+            self._address.mqtt_host, self._address.mqtt_port, str(child_id), password, self._address.is_tls
         )
-        mqtt = MqttAccess(self._address.mqtt_host, self._address.mqtt_port, str(child_id), password)
-        return JoinAnswer(child_id, self._address.name, mqtt)
+        return JoinAnswer(child_id, JoinStatus.ADMITTED, self._address.name, mqtt, certificate, self._ca)
 
-    def ensure_token(self, file: Path, kind: ChildKind) -> None:
-        """Makes the first token of this parent; later makes sure that the one in the file works."""
-        try:
-            token = parse_token(file.read_text())
-        except FileNotFoundError:
-            token = new_token()
-            write_secret(file, f"{token}\n")
-        except InvalidInput as error:
-            raise Broken(f"{file} holds no join token; delete it and a new one is made.") from error
-        if self._documents.get(JOIN_TOKENS, token.token_id) is None:
-            self._documents.put(JOIN_TOKENS, self._token_document(token, kind))
 
-    def _check_known(self, known: Document, request: JoinRequest) -> None:
-        if not is_secret_of(request.secret, known["secret_hash"]):
-            raise Unauthenticated("This secret is not that of the child with this id.")
-        if known["kind"] != request.kind:
-            raise Unauthenticated(f"This identity is a {known['kind']}'s, not a {request.kind}'s; delete its file.")
-
-    def _check_token(self, request: JoinRequest) -> None:
-        try:
-            token = parse_token(request.token)
-        except InvalidInput as error:
-            raise Unauthenticated(_BAD_TOKEN) from error
-        kept = self._documents.get(JOIN_TOKENS, token.token_id)
-        if kept is None or not is_secret_of(token.secret, kept["secret_hash"]):
-            raise Unauthenticated(_BAD_TOKEN)
-        if kept["kind"] != request.kind:
-            raise Unauthenticated(f"This join token admits a {kept['kind']}, not a {request.kind}.")
-
-    def _register(self, child_id: ChildId, request: JoinRequest) -> None:
-        document: Document = {
-            "_id": child_id,
-            "kind": request.kind.value,
-            "name": request.name,
-            "secret_hash": hash_secret(request.secret),
-            "joined_at": self._now(),
-        }
-        try:
-            self._documents.insert(CHILDREN, document)
-        except Conflict:
-            logger.info("event=joined_twice_at_once child=%s", child_id)
-
-    def _rename(self, known: Document, name: str) -> None:
-        if known["name"] != name:
-            self._documents.replace(CHILDREN, {**known, "name": name}, known["version"])
-
-    def _token_document(self, token: JoinToken, kind: ChildKind) -> Document:
-        return {
-            "_id": token.token_id,
-            "kind": kind.value,
-            "secret_hash": hash_secret(token.secret),
-            "created_at": self._now(),
-        }
-
-    def _now(self) -> str:
-        return datetime.fromtimestamp(self._clock.now_s(), UTC).isoformat()
+def _not_by_key(member: Member) -> JoinRefused:
+    if member.is_forgotten:
+        return JoinRefused(
+            Ground.FORGOTTEN, f"An operator forgot child {member.child_id}; it needs a join token to come back."
+        )
+    return JoinRefused(
+        Ground.GRACE_OVER,
+        f"The certificate of child {member.child_id} ended too long ago; it needs a join token to come back.",
+    )

@@ -3,12 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from random import SystemRandom
 from typing import Protocol
 
-from edge_common.link.join import Identity, load_identity
+from edge_common.link.identity import Identity, IdentityFiles
+from edge_common.link.join import Waiting
 from edge_common.model.errors import HedgerowError
+from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.mqtt_types import MqttEndpoint
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ class Renewable(Protocol):
     """A transport that can be given new credentials."""
 
     @property
+    def is_connected(self) -> bool: ...
+
+    @property
     def is_refused(self) -> bool: ...
 
     def renew(self, endpoint: MqttEndpoint) -> None: ...
@@ -32,21 +36,24 @@ class Membership:
     def __init__(
         self,
         join_once: Callable[[], Identity],
-        identity_file: Path,
+        files: IdentityFiles,
+        clock: Clock,
         chance: Callable[[], float] = _SYSTEM_RANDOM.random,
     ) -> None:
         self._join_once = join_once
-        self._identity_file = identity_file
+        self._files = files
+        self._clock = clock
         self._chance = chance
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._last_said = ""
 
     def identity(self) -> Identity | None:
         """That on disk, else joins until it is admitted; needs no network once it was. None when stopped before."""
-        return load_identity(self._identity_file) or self._join()
+        return self._files.load() or self._join()
 
     def keep(self, transport: Renewable) -> None:
-        """From now on, in a thread of its own, join again whenever the broker refuses us."""
+        """From now on, in a thread of its own, join again whenever the broker refuses us or our certificate ended."""
         self._thread = threading.Thread(target=self._keep, args=(transport,), name="membership", daemon=True)
         self._thread.start()
 
@@ -55,21 +62,40 @@ class Membership:
         if self._thread is not None:
             self._thread.join(LOOK_EVERY_S)
 
+    def must_join(self, transport: Renewable) -> bool:
+        if transport.is_refused:
+            return True
+        if transport.is_connected:
+            return False
+        identity = self._files.load()
+        return identity is not None and identity.certificate_ends_s <= self._clock.now_s()
+
     def _keep(self, transport: Renewable) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
-            if transport.is_refused:
+            try:
+                if not self.must_join(transport):
+                    continue
                 logger.warning("event=credentials_refused action=join_again")
                 identity = self._join()
                 if identity is not None:
                     transport.renew(identity.endpoint)
+            except Exception:
+                logger.exception("event=membership_failed")
 
     def _join(self) -> Identity | None:
         delay_s = FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
                 return self._join_once()
+            except Waiting as waiting:
+                self._say(logging.INFO, f"event=join_waiting reason={str(waiting)!r}")
             except HedgerowError as error:
-                logger.warning("event=join_failed reason=%r retry_s=%.1f", str(error), delay_s)
+                self._say(logging.WARNING, f"event=join_failed reason={str(error)!r}")
             self._stopping.wait(delay_s * (0.5 + self._chance() / 2))
             delay_s = min(delay_s * 2, LAST_RETRY_S)
         return None
+
+    def _say(self, level: int, message: str) -> None:
+        """The same again and again is told once."""
+        logger.log(level if message != self._last_said else logging.DEBUG, "%s", message)
+        self._last_said = message

@@ -15,6 +15,7 @@ from edge_common.link.liveness import DEFAULT_LEASE_S, Liveness
 from edge_common.link.publisher import ChildDocuments, DesiredContent, Outgoing, topics_of
 from edge_common.link.questions import Answered, Questions
 from edge_common.link.rejects import Rejects
+from edge_common.link.renewal import CERTIFICATE
 from edge_common.link.transport import Transport
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge, Unreachable
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
@@ -32,6 +33,11 @@ MAX_REPEAT_AFTER_S = 300.0
 RETAINED_S = 1.0
 """A child that just connected hears what the broker retained; what it has not acknowledged soon after, it lacks."""
 MAX_CHECK_S = 5.0
+CERTIFY_GAP_S = 30.0
+"""A child gets a new certificate at most this often."""
+
+Certify = Callable[[ChildId, str], str]
+"""A certificate in PEM for a child and its signing request. Raises InvalidInput for another's key."""
 
 
 class Owner(Protocol):
@@ -65,6 +71,7 @@ class _Child:
     readiness: Readiness = Readiness.SUSPECT
     repeat_after_s: float = REPEAT_AFTER_S
     repeat_at_s: float = field(default=float("inf"))
+    certified_s: float = float("-inf")
 
 
 class ParentLinks:
@@ -76,12 +83,14 @@ class ParentLinks:
         clock: Clock,
         new_id: Callable[[], str],
         lease_s: float = DEFAULT_LEASE_S,
+        certify: Certify | None = None,
     ) -> None:
         self._transport = transport
         self._store = store
         self._owner = owner
         self._clock = clock
         self._lease_s = lease_s
+        self._certify = certify
         self._children: dict[ChildId, _Child] = {}
         self._dirty: set[ChildId] = set()
         self._unready: dict[ChildId, None] = {}
@@ -125,11 +134,17 @@ class ParentLinks:
             self._transport.subscribe(topics_of(new))
 
     def forget_child(self, child_id: ChildId) -> None:
-        if self._children.pop(child_id, None) is not None:
-            self._dirty.discard(child_id)
-            self._unready.pop(child_id, None)
-            self._transport.unsubscribe(topics_of([child_id]))
-            self._store.forget(child_id)
+        """Nothing of it is kept, here or in the broker. A child that is not known is as good as forgotten."""
+        self._store.forget(child_id)
+        child = self._children.pop(child_id, None)
+        if child is None:
+            return
+        self._dirty.discard(child_id)
+        self._unready.pop(child_id, None)
+        self._transport.unsubscribe(topics_of([child_id]))
+        said = [topics.desired_service(child_id, service_id) for service_id in child.documents.published]
+        for topic in (*said, topics.desired(child_id), topics.presence(child_id)):
+            self._say(Outgoing(topic, b""), is_retained=True)
 
     def mark(self, child_id: ChildId, service_id: ServiceId) -> None:
         """What this child is to do for this service may have changed; `flush` finds out."""
@@ -344,8 +359,24 @@ class ParentLinks:
             child.held = None
             self._ask_resync(child_id, child, now_s)
         _note_held(child, report)
+        if report.csr:
+            self._renew(child_id, child, report.csr, now_s)
         self._hand_over(child_id, child, report)
         self._note_readiness(child_id, child, now_s)
+
+    def _renew(self, child_id: ChildId, child: _Child, csr: str, now_s: float) -> None:
+        """What cannot be signed does not make the rest of the report worthless."""
+        if self._certify is None or now_s < child.certified_s + CERTIFY_GAP_S:
+            return
+        child.certified_s = now_s
+        try:
+            certificate = self._certify(child_id, csr)
+        except HedgerowError as error:
+            logger.warning("event=certificate_not_renewed child=%s reason=%r", child_id, str(error))
+            return
+        logger.info("event=certificate_renewed child=%s", child_id)
+        request = Request("", CERTIFICATE, {"certificate": certificate})
+        self._say(Outgoing(topics.request(child_id), encode(request)), is_retained=False)
 
     def _hand_over(self, child_id: ChildId, child: _Child, report: Report) -> None:
         """A report that could not be kept is as good as lost, so the next one has to find a gap."""

@@ -49,7 +49,7 @@ class Report:
     """What changed since the last report, or with `is_full` all there is.
 
     `sequence` counts the reports of one `boot_id` from 1; a gap means that some were lost. `acked_revision` is the
-    newest manifest that the child holds in full, on disk.
+    newest manifest that the child holds in full, on disk. `csr` (PEM) asks for a new certificate.
     """
 
     boot_id: str
@@ -61,6 +61,7 @@ class Report:
     cluster: ClusterInfo | None = None
     summary: Summary | None = None
     usage: Usage | None = None
+    csr: str = ""
 
 
 @dataclass(frozen=True, slots=True)

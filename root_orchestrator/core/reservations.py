@@ -48,6 +48,11 @@ class Reservations:
             )
         )
 
+    def remove(self, child_id: ChildId) -> None:
+        self._candidates.remove(child_id)
+        self._held.pop(child_id, None)
+        self._groups.pop(child_id, None)
+
     def uncounted(self, child_id: ChildId) -> Mapping[InstanceId, ServiceId]:
         return {instance_id: each.service_id for instance_id, each in self._held.get(child_id, {}).items()}
 

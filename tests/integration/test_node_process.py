@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from edge_common.link.desired_store import DocumentDesiredStore
-from edge_common.link.join import _Kept
-from edge_common.model.ids import ApplicationId, InstanceId, ServiceId
+from edge_common.link.identity import IdentityFiles
+from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.documents.sqlite import SqliteDocuments
-from edge_common.wire.codec import encode
+from edge_common.plumbing.pki import open_authority
 from edge_common.wire.join_messages import MqttAccess
 from edge_common.wire.messages import AssignedInstance, DesiredService
 from node_engine.core.task import TaskKey, TaskState
@@ -35,11 +36,20 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
+def keep_identity(data_dir: Path, mqtt: MqttAccess) -> None:
+    """As the last join left it; the parent is gone."""
+    authority = open_authority(data_dir.with_name(f"{data_dir.name}-ca"), "cluster", time.time())
+    files = IdentityFiles(data_dir)
+    files.keep_ca(authority.certificate_pem)
+    certificate = authority.issue_child(files.key().make_csr(), mqtt.username, time.time(), 86_400)
+    files.keep(ChildId(mqtt.username), "cluster", mqtt, certificate)
+
+
 def prepare(data_dir: Path, count: int) -> None:
     """What a node has on disk that joined once and was told to run `count` instances."""
     data_dir.mkdir(mode=0o700)
     mqtt = MqttAccess("127.0.0.1", free_port(), "node-1", "secret")
-    (data_dir / "identity.json").write_bytes(encode(_Kept("s" * 43, "node-1", "cluster", mqtt)))
+    keep_identity(data_dir, mqtt)
     spec = ServiceSpec(
         ServiceId("s1"), ApplicationId("app"), "app.ns.web.ns", "container", IMAGE, command=COMMAND, stop_grace_s=1.0
     )

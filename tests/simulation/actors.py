@@ -9,18 +9,21 @@ from cluster_orchestrator import app as cluster_app
 from edge_common.link.child import last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.events import End, PostingEvents
-from edge_common.link.join_desk import CHILDREN
+from edge_common.link.members import CHILDREN
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import NotFound
 from edge_common.model.ids import ChildId, ClusterId, InstanceId, NodeId
 from edge_common.model.node import Usage
+from edge_common.model.probes import Probe
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.mailbox import Mailbox, Shell
 from node_engine.core.capacity import Machine
+from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
 from node_engine.core.record import Record, kept
+from node_engine.core.task import TaskKey
 from node_engine.reporter import Profile
 from node_engine.service import NodeParts, NodeService, node_service
 from root_orchestrator import app as root_app
@@ -174,6 +177,11 @@ class NoLogs:
         pass
 
 
+class AllWell:
+    def ask(self, key: TaskKey, runtime: str, probe: Probe, address: str) -> Answer:
+        return Answer(True)
+
+
 class StillProbe:
     def machine(self) -> Machine:
         return Machine("sim", "amd64", cpus=4, memory_mb=4096, disk_mb=10_000)
@@ -240,6 +248,8 @@ class NodeActor:
                 runtimes={self.runtime.name: self.runtime},
                 pool=self.pools[0],
                 chores=self.pools[1],
+                probing=self.pools[1],
+                prober=AllWell(),
                 probe=StillProbe(),
                 logs=NoLogs(),
                 clock=self.clock,

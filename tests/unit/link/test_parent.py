@@ -244,6 +244,7 @@ class TestOthers:
         hearing.parent.want(WEB, "a")
         hearing.flush()
         hearing.parent.links.forget_child(CHILD)
+        assert hearing.flush() == [topics.desired_service(CHILD, WEB), topics.desired(CHILD), topics.presence(CHILD)]
         hearing.parent.want(WEB, "b")
         hearing.report()
         assert hearing.flush() == []
