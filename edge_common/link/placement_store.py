@@ -141,6 +141,7 @@ def _assignment(document: Mapping[str, Any]) -> Assignment:
     values = _known(document, _ASSIGNMENT_FIELDS)
     values["desired"] = Desired(values["desired"])
     values["reason"] = Reason(values["reason"])
+    values["refused_by"] = tuple(values.get("refused_by", ()))
     return Assignment(**values)
 
 

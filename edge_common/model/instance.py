@@ -14,7 +14,8 @@ class Assignment:
     as `instance_id`); `succession` counts the successors that this tier has put in the slot since. `child_id` is
     NO_CHILD while none is chosen; then `reason` and `detail` say why. `since_s` is when child, desired or reason
     last changed.
-    `spec_revision` is the revision of the service's spec that this instance runs; it never changes.
+    `spec_revision` is the revision of the service's spec that this instance runs; it never changes. `refused_by` are
+    the children that had this slot before and could not place it.
     """
 
     instance_id: InstanceId
@@ -28,6 +29,7 @@ class Assignment:
     reason: Reason = Reason.NONE
     detail: str = ""
     since_s: float = 0.0
+    refused_by: tuple[ChildId, ...] = ()
 
     @property
     def is_placed(self) -> bool:

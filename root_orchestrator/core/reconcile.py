@@ -1,8 +1,9 @@
 """What to do about one service: which slots need a cluster, which instances have to go. Level-triggered.
 
 A slot moves to another cluster when its cluster is past its lease or could not place it within its grace, and then only
-when another cluster takes it. Where every cluster has refused it, it stays for a while before all are asked again. A changed spec replaces instances one slot at a time, the old one gone before the new one
-starts; what does not run anyway, or is not well, is replaced first. The next one waits until the last new one is well.
+when another cluster takes it. Where every cluster has refused it, it stays for a while before all are asked again.
+A changed spec replaces instances one slot at a time, the old one gone before the new one starts; what does not run
+anyway, or is not well, is replaced first. The next one waits until the last new one is well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from root_orchestrator.core.records import ServiceIntent
 
 GRACE_S = 5.0
 """How long a cluster may look for a node before the root tries the next cluster."""
-ROUND_S = 60.0
+ROUND_S = 30.0
 """How long a slot stays with a cluster that cannot place it before those that refused it earlier are asked again."""
 
 HANDED_BACK = frozenset(
@@ -42,7 +43,7 @@ class FindCluster:
 
     @property
     def avoid(self) -> tuple[ChildId, ...]:
-        return (*self.assignment.refused_by, self.replaces.child_id) if self.replaces else ()
+        return tuple(dict.fromkeys((*self.assignment.refused_by, self.replaces.child_id))) if self.replaces else ()
 
 
 @dataclass(frozen=True, slots=True)

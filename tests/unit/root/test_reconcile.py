@@ -15,6 +15,7 @@ from edge_common.model.node import ChildHealth, Readiness
 from edge_common.model.service import ServiceSpec
 from root_orchestrator.core.reconcile import (
     GRACE_S,
+    ROUND_S,
     Command,
     FindCluster,
     Forget,
@@ -132,7 +133,7 @@ class TestHandedBack:
             assert isinstance(command, FindCluster)
             assert (command.avoid, command.is_lost, command.replaces) == ((C1,), False, slot)
 
-    @given(st.floats(1.7e9, 1.9e9))
+    @given(st.floats(NOW_S - ROUND_S + 1, 1.9e9))
     def test_the_grace_is_over_at_the_moment_that_was_announced(self, since_s: float) -> None:
         where = situation(intent(1), placed(since_s=since_s), states=SCHEDULED, reason=Reason.NO_CAPACITY)
         ends_s = grace_ends_s(where)

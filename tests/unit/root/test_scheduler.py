@@ -18,13 +18,13 @@ from edge_common.model.resources import Resources
 from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import FakeClock
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
-from root_orchestrator.core.reconcile import GRACE_S
+from root_orchestrator.core.reconcile import GRACE_S, ROUND_S
 from root_orchestrator.core.records import ClusterRecord, ServiceIntent
 from root_orchestrator.scheduler import Scheduler, Settled
 from tests.unit.link.rig import FailingDocuments
 
 WEB = ServiceId("web")
-C1, C2 = ChildId("c1"), ChildId("c2")
+C1, C2, C3 = ChildId("c1"), ChildId("c2"), ChildId("c3")
 ASKED = Resources(500, 256, 100)
 ROOM = Resources(2_000, 4_096, 10_000)
 READY = ChildHealth(Readiness.READY)
@@ -198,6 +198,45 @@ def test_what_a_cluster_cannot_place_goes_to_the_next_after_the_grace(root: Root
     root.clusters_work()
     root.settle()
     assert root.assignments() == [after]
+
+
+def test_every_cluster_is_asked_before_one_is_asked_again() -> None:
+    root = Root(C1, C2, C3)
+    root.want(1)
+    root.settle()
+    assert [refused_by(root, GRACE_S) for _ in range(2)] == [C1, C2]
+    (last,) = root.running()
+    assert last.child_id == C3
+    refused_by(root, GRACE_S)
+    assert root.running() == [last], "where every cluster has refused it, it stays"
+    assert root.scheduler.due_in_s() == pytest.approx(ROUND_S - GRACE_S)
+    assert [refused_by(root, ROUND_S - GRACE_S), *(refused_by(root, GRACE_S) for _ in range(2))] == [C3, C1, C2]
+    assert [each.child_id for each in root.running()] == [C2], "asked last in this round"
+
+
+def test_a_cluster_that_once_refused_a_slot_may_take_over_from_a_lost_one(root: Root) -> None:
+    root.want(1)
+    root.settle()
+    refused_by(root, GRACE_S)
+    root.clusters_work()
+    root.health(C2, LOST)
+    root.settle()
+    assert [each.child_id for each in root.running()] == [C1]
+
+
+def refused_by(root: Root, wait_s: float) -> ChildId:
+    """Which cluster says of the only instance that no node fits; then time passes."""
+    (instance,) = root.running()
+    root.report(instance, State.CLUSTER_SCHEDULED, Reason.NO_CAPACITY)
+    root.settle()
+    root.clock.advance(wait_s)
+    root.scheduler.tick()
+    root.settle()
+    for each in root.assignments():
+        if each.desired is Desired.STOPPED:
+            root.report(each, State.UNDEPLOYED)
+    root.settle()
+    return instance.child_id
 
 
 def test_a_changed_spec_replaces_one_slot_at_a_time(root: Root) -> None:
