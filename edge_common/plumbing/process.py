@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from edge_common.model.errors import HedgerowError
@@ -28,13 +28,22 @@ class Runnable(Protocol):
 S = TypeVar("S", bound=HasLogLevel)
 
 
-def run(name: str, settings_type: type[S], prefix: str, build: Callable[[S], Runnable]) -> int:
-    """Returns the exit status: 0 after SIGTERM or SIGINT; 1 when it could not start, after one sentence on stderr."""
+def run(
+    name: str,
+    settings_type: type[S],
+    prefix: str,
+    build: Callable[[S], Runnable],
+    environ: Callable[[], Mapping[str, str]] = lambda: os.environ,
+) -> int:
+    """Returns the exit status: 0 after SIGTERM or SIGINT; 1 when it could not start, after one sentence on stderr.
+
+    `environ` is where settings come from; it may raise an error of the tree.
+    """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        settings = load(settings_type, os.environ, prefix)
+        settings = load(settings_type, environ(), prefix)
         logs.configure(name, settings.log_level)
         app = build(settings)
     except HedgerowError as error:
