@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from edge_common.addressing.pool import Network, Pool, PoolPlan
-from edge_common.model.errors import HedgerowError
+from edge_common.model.errors import HedgerowError, InvalidInput
+from edge_common.model.network import Subnet
 
 OVERLAY_V4 = IPv4Network("10.16.0.0/12")
 OVERLAY_V6 = IPv6Network("fc00::/7")
@@ -29,6 +30,17 @@ RECYCLE_ADDRESSES_S = 60.0
 class Twins:
     v4: Network
     v6: Network
+
+
+def twins_of(subnet: Subnet) -> Twins:
+    """Raises InvalidInput for what is no pair of networks of the overlay."""
+    try:
+        v4, v6 = IPv4Network(subnet.v4), IPv6Network(subnet.v6)
+    except ValueError as error:
+        raise InvalidInput(f"{subnet.v4} and {subnet.v6} are no pair of networks: {error}.") from None
+    if not (v4.subnet_of(OVERLAY_V4) and v6.subnet_of(OVERLAY_V6)) or v4.overlaps(SERVICES_V4):
+        raise InvalidInput(f"{v4} and {v6} are not where the address plan has subnets.")
+    return Twins(v4, v6)
 
 
 class TwinPools:

@@ -65,6 +65,10 @@ class Pool:
     def of(self, owner: str) -> Network | None:
         return self._taken.get(owner)
 
+    def free(self, now_s: float) -> int:
+        self._wake(now_s)
+        return self._size - len(self._taken) - len(self._resting)
+
     def owner_of(self, network: Network) -> str | None:
         return self._owners.get(network)
 
@@ -166,6 +170,10 @@ def single(address: str) -> Network:
     if network.num_addresses != 1:
         raise InvalidInput(f"'{address}' is a network, not one address.")
     return network
+
+
+def overlap(first: Network, second: Network) -> bool:
+    return first.version == second.version and (_holds(first, second) or _holds(second, first))
 
 
 def _usable(plan: PoolPlan, one: Network) -> int:

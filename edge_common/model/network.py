@@ -27,3 +27,11 @@ class Addresses:
     rr_ip_v6: str = ""
     closest_ip: str = ""
     closest_ip_v6: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A part of the overlay's address plan with its IPv6 twin, as networks: a cluster's block or a node's subnet."""
+
+    v4: str
+    v6: str

@@ -2,7 +2,8 @@
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
@@ -24,6 +25,13 @@ _PERMANENT = 0x80
 _UNIVERSE = 0
 _MAIN_TABLE = 254
 _UNICAST = 1
+_UNREACHABLE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    link: str
+    mtu: int
 
 
 class NetlinkView:
@@ -33,9 +41,16 @@ class NetlinkView:
         self._names = names
         self._host = host
 
-    def observe(self, host_sysctls: Iterable[str] = ()) -> Observed:
-        inner = {name: _namespace(name) for name in namespaces.names() if self._names.is_namespace(name)}
-        return Observed(namespaces.within(self._host, partial(_look, tuple(host_sysctls))), inner)
+    def observe(self, host_sysctls: Iterable[str] = (), only: Iterable[str] | None = None) -> Observed:
+        """`only` are the namespaces to look into; None is all of ours. Which links listen to routers is always told."""
+        wanted = [name for name in namespaces.names() if self._names.is_namespace(name)] if only is None else only
+        inner = {name: _namespace(name) for name in wanted}
+        keys = (*host_sysctls, links.FORWARDING_V6)
+        return Observed(namespaces.within(self._host, partial(_look, keys, tells_accept_ra=True)), inner)
+
+    def uplink(self) -> Uplink | None:
+        """The way out: where the default route leads; None when there is none."""
+        return namespaces.within(self._host, _uplink)
 
     def tunnel_entries(self) -> TunnelEntries:
         return namespaces.within(self._host, partial(_tunnel_entries, self._names.tunnel))
@@ -50,7 +65,7 @@ def _namespace(name: str) -> ObservedNamespace:
         return ObservedNamespace(is_whole=False)
 
 
-def _look(sysctls: tuple[str, ...]) -> ObservedNamespace:
+def _look(sysctls: tuple[str, ...], *, tells_accept_ra: bool = False) -> ObservedNamespace:
     with IPRoute() as route:
         seen = {int(one["index"]): one for one in route.get_links()}
         addresses: dict[int, set[Interface]] = defaultdict(set)
@@ -59,6 +74,7 @@ def _look(sysctls: tuple[str, ...]) -> ObservedNamespace:
                 local = one.get("local") or one.get("address")
                 addresses[int(one["index"])].add(ip_interface(f"{local}/{one['prefixlen']}"))
         routes = frozenset((destination, via) for _, destination, via in _gateway_routes(route))
+        refused = frozenset(_refused(route))
     names = {index: str(one.get("ifname")) for index, one in seen.items()}
     found = {
         names[index]: ObservedLink(
@@ -69,7 +85,9 @@ def _look(sysctls: tuple[str, ...]) -> ObservedNamespace:
         )
         for index, one in seen.items()
     }
-    return ObservedNamespace(links=found, routes=routes, sysctls=_read_sysctls(sysctls))
+    if tells_accept_ra:
+        sysctls += tuple(links.accept_ra(link) for link in (*found, links.DEFAULT_LINK))
+    return ObservedNamespace(links=found, routes=routes, refused=refused, sysctls=_read_sysctls(sysctls))
 
 
 def _master(link: Any) -> int:
@@ -88,6 +106,23 @@ def _gateway_routes(route: IPRoute) -> list[tuple[int, Network, Ip]]:
                 to = ip_network(f"{one.get('dst')}/{one['dst_len']}") if one.get("dst") else anywhere
                 found.append((int(one.get("oif") or 0), to, ip_address(one.get("gateway"))))
     return found
+
+
+def _refused(route: IPRoute) -> Iterator[Network]:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for one in route.get_routes(family=family, table=_MAIN_TABLE):
+            if one["type"] == _UNREACHABLE and one.get("dst"):
+                yield ip_network(f"{one.get('dst')}/{one['dst_len']}")
+
+
+def _uplink() -> Uplink | None:
+    with IPRoute() as route:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for one in route.get_routes(family=family, table=_MAIN_TABLE):
+                if one["type"] == _UNICAST and not one["dst_len"] and one.get("oif"):
+                    (link,) = route.get_links(int(one.get("oif")))
+                    return Uplink(str(link.get("ifname")), int(link.get("mtu")))
+    return None
 
 
 def _read_sysctls(keys: tuple[str, ...]) -> dict[str, str]:

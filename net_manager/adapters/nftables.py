@@ -53,6 +53,8 @@ table inet {table} {{
     type nat hook postrouting priority srcnat
     ip daddr {overlay_v4} snat ip to ip saddr map @identities4
     ip6 daddr {overlay_v6} snat ip6 to ip6 saddr map @identities6
+    ip saddr {overlay_v4} ip daddr != {overlay_v4} masquerade
+    ip6 saddr {overlay_v6} ip6 daddr != {overlay_v6} masquerade
   }}
 }}
 """

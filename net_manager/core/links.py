@@ -17,6 +17,9 @@ from net_manager.core.commands import Command, Interface, Ip
 
 INNER_LINK = "eth0"
 LOOPBACK = "lo"
+DEFAULT_LINK = "default"
+"""In the names of sysctls: links that come later."""
+FORWARDING_V6 = "net/ipv6/conf/all/forwarding"
 MOST_PREFIX = 4
 _LINK_NAME_LENGTH = 15
 
@@ -62,16 +65,23 @@ class Names:
     def is_instance_link(self, link: str) -> bool:
         return link.startswith(self.prefix) and len(link) == _LINK_NAME_LENGTH and "-" not in link
 
+    def instance_of(self, namespace: str) -> InstanceId:
+        return InstanceId(namespace.removeprefix(f"{self.prefix}-"))
+
     def is_namespace(self, namespace: str) -> bool:
         return namespace.startswith(f"{self.prefix}-")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeNetwork:
-    """`gateways` are the bridge's own addresses, one for each subnet and version."""
+    """`gateways` are the bridge's own addresses, one for each subnet and version.
+
+    `refused` are the ranges in which nothing is reached but what a better route or a service's entry leads to.
+    """
 
     gateways: frozenset[Interface]
     mtu: int
+    refused: frozenset[Network] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +101,15 @@ class ObservedLink:
 
 @dataclass(frozen=True, slots=True)
 class ObservedNamespace:
-    """`is_whole` is False for a name behind which there is no namespace. `routes` are those with a gateway."""
+    """`is_whole` is False for a name behind which there is no namespace.
+
+    `routes` are those with a gateway, `refused` the destinations that are said to be unreachable.
+    """
 
     is_whole: bool = True
     links: Mapping[str, ObservedLink] = field(default_factory=dict)
     routes: frozenset[tuple[Network, Ip]] = frozenset()
+    refused: frozenset[Network] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -113,10 +127,26 @@ def changes(
     """What to do, in this order; nothing when all is as it should be."""
     wanted = tuple(instances)
     return (
-        *_sweep(names, wanted, observed),
-        *_bridge(names, node, observed.host),
-        *(command for instance in wanted for command in _instance(names, node, instance, observed)),
+        *sweep(names, (one.instance_id for one in wanted), observed),
+        *node_changes(names, node, observed),
+        *(command for instance in wanted for command in instance_changes(names, node, instance, observed)),
     )
+
+
+def sweep(names: Names, wanted: Iterable[InstanceId], observed: Observed) -> tuple[Command, ...]:
+    """Takes away what an earlier life left of instances that nobody wants."""
+    return tuple(_sweep(names, tuple(wanted), observed))
+
+
+def node_changes(names: Names, node: NodeNetwork, observed: Observed) -> tuple[Command, ...]:
+    """What all instances of the node share: must be done before the first of them."""
+    return tuple(_node(names, node, observed.host))
+
+
+def instance_changes(
+    names: Names, node: NodeNetwork, instance: InstanceNetwork, observed: Observed
+) -> tuple[Command, ...]:
+    return tuple(_instance(names, node, instance, observed))
 
 
 def removal(names: Names, instance_id: InstanceId) -> tuple[Command, ...]:
@@ -131,14 +161,19 @@ def host_sysctls(names: Names, node: NodeNetwork) -> dict[str, str]:
         f"net/ipv4/conf/{names.bridge}/rp_filter": "2",
     }
     if any(address.version == 6 for address in node.gateways):
-        wanted["net/ipv6/conf/all/forwarding"] = "1"
+        wanted[FORWARDING_V6] = "1"
         wanted[f"net/ipv6/conf/{names.bridge}/accept_dad"] = "0"
+        wanted[f"net/ipv6/conf/{names.bridge}/accept_ra"] = "0"
     return wanted
 
 
-def _sweep(names: Names, wanted: tuple[InstanceNetwork, ...], observed: Observed) -> Iterator[Command]:
-    links = {names.link(one.instance_id) for one in wanted}
-    namespaces = {names.namespace(one.instance_id) for one in wanted}
+def accept_ra(link: str) -> str:
+    return f"net/ipv6/conf/{link}/accept_ra"
+
+
+def _sweep(names: Names, wanted: tuple[InstanceId, ...], observed: Observed) -> Iterator[Command]:
+    links = {names.link(instance_id) for instance_id in wanted}
+    namespaces = {names.namespace(instance_id) for instance_id in wanted}
     for link in sorted(observed.host.links):
         if names.is_instance_link(link) and link not in links:
             yield do.RemoveLink(link)
@@ -147,11 +182,25 @@ def _sweep(names: Names, wanted: tuple[InstanceNetwork, ...], observed: Observed
             yield do.RemoveNamespace(namespace)
 
 
-def _bridge(names: Names, node: NodeNetwork, host: ObservedNamespace) -> Iterator[Command]:
+def _node(names: Names, node: NodeNetwork, host: ObservedNamespace) -> Iterator[Command]:
     if names.bridge not in host.links:
         yield do.CreateBridge(names.bridge, node.mtu)
+    yield from _keep_advertisements(names, node, host)
     yield from _sysctls(host_sysctls(names, node), host, "")
     yield from _link(names.bridge, "", host, node.mtu, node.gateways)
+    for destination in sorted(node.refused - host.refused, key=str):
+        yield do.RefuseRoute(destination)
+
+
+def _keep_advertisements(names: Names, node: NodeNetwork, host: ObservedNamespace) -> Iterator[Command]:
+    """A machine that begins to forward stops to listen to its router, and loses its route, unless it is told to go on.
+
+    Where it forwards already, it is somebody's choice that it does not listen.
+    """
+    begins = host_sysctls(names, node).get(FORWARDING_V6) == "1" and host.sysctls.get(FORWARDING_V6) == "0"
+    for link in sorted((*host.links, DEFAULT_LINK)) if begins else ():
+        if link != names.bridge and host.sysctls.get(accept_ra(link)) == "1":
+            yield do.SetSysctl(accept_ra(link), "2")
 
 
 def _instance(names: Names, node: NodeNetwork, instance: InstanceNetwork, observed: Observed) -> Iterator[Command]:

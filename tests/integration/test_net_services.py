@@ -13,6 +13,7 @@ import pytest
 
 from edge_common.addressing.address_plan import OVERLAY_V4, OVERLAY_V6, SERVICES_V4
 from edge_common.model.errors import Broken
+from net_manager.adapters import flows
 from net_manager.adapters.nftables import NfTables
 from net_manager.core import commands as do
 from net_manager.core import service_table
@@ -157,6 +158,42 @@ def test_datagrams_are_answered_from_the_service_address(world: World, version: 
                 assert client.recv(16) == b"?"
                 taken[servers[server]] += 1
     assert taken == {FIRST: 4, SECOND: 4, THIRD: 4}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_forgotten_flow_goes_where_new_ones_go(world: World, version: int) -> None:
+    world.set(table(FIRST))
+    with ExitStack() as stack:
+        servers = world.listen(stack, version, socket.SOCK_DGRAM)
+        client = stack.enter_context(netns.connected(world.inside[CALLER], service(version), PORT, socket.SOCK_DGRAM))
+
+        def taker() -> int:
+            client.send(b"?")
+            server = ready(servers)
+            server.recv(16)
+            return servers[server]
+
+        assert taker() == FIRST
+        world.set(table(SECOND))
+        assert taker() == FIRST
+        others = flows.forget([ip_address(own(THIRD, version))], world.host.path)
+        assert others == 0
+        assert taker() == FIRST
+        assert flows.forget([ip_address(own(FIRST, version))], world.host.path) == 1
+        assert taker() == SECOND
+
+
+@pytest.mark.parametrize(("near", "far"), [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")])
+def test_the_world_outside_sees_the_node(world: World, near: str, far: str) -> None:
+    prefix = 126 if ":" in far else 30
+    world.set(table())
+    with netns.host() as outside, ExitStack() as stack:
+        netns.cable(world.host, outside, (f"{near}/{prefix}", f"{far}/{prefix}"))
+        server = stack.enter_context(netns.listener(outside.path, far, PORT))
+        stack.enter_context(netns.connected(world.inside[CALLER], far, PORT))
+        accepted, peer = server.accept()
+        stack.enter_context(accepted)
+        assert peer[0] == near
 
 
 def test_service_and_instance_addresses_answer_pings(world: World) -> None:

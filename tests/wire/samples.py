@@ -8,7 +8,7 @@ from edge_common.model.cluster import ClusterInfo, Pool, Summary
 from edge_common.model.ids import ApplicationId, ChildId, ClusterId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import Health, Reason, State
-from edge_common.model.network import Addresses, PortMapping, Transport
+from edge_common.model.network import Addresses, PortMapping, Subnet, Transport
 from edge_common.model.node import NodeInfo, Usage
 from edge_common.model.probes import Probe, ProbeKind, Probes
 from edge_common.model.resources import Resources
@@ -33,6 +33,10 @@ from edge_common.wire.messages import (
     Request,
     Response,
 )
+from edge_common.wire.net_messages import InstancePlace, InstancePlaces, NetworkState, SubnetGrant
+
+SUBNET = Subnet("10.16.16.64/26", "fc00::1:100/120")
+PLACE = InstancePlace(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), "/run/netns/hgr-a", "10.16.16.66", "fc00::1:102")
 
 SERVICE = ServiceId("5f3e1c0b9a8d7e6f5a4b3c2d")
 
@@ -165,6 +169,10 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
         Request: Request("0a1b2c", "logs", {"instance_id": "aaaaaaaaaaaaaaaaaaaaaaaa", "lines": 10}),
         Response: Response("0a1b2c", {"text": "hello\n"}, "NotFound", "No instance x."),
         Hello: Hello("garden", "3e8.0a1b2c3d4e5f.9f86d081884c7d65", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
+        NetworkState: NetworkState("0.1.0", False, "There is no nft.", 1430, (SUBNET,), 2, 58, "192.0.2.7", 50103),
+        SubnetGrant: SubnetGrant((SUBNET,)),
+        InstancePlace: PLACE,
+        InstancePlaces: InstancePlaces((PLACE,)),
         JoinRequest: JoinRequest(
             ChildKind.NODE,
             "shed",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from edge_common.model.errors import HedgerowError, Incompatible, InvalidInput
 from edge_common.model.instance import Observation
-from edge_common.wire import join_messages, messages
+from edge_common.wire import join_messages, messages, net_messages
 from edge_common.wire.codec import decode, encode, from_document, to_document
 from edge_common.wire.derive import schema_of
 from edge_common.wire.messages import Manifest, Presence, Report
@@ -38,7 +38,7 @@ def messages_of(*modules: ModuleType) -> list[type[Any]]:
     ]
 
 
-MESSAGES = messages_of(messages, join_messages)
+MESSAGES = messages_of(messages, join_messages, net_messages)
 every_message = pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 
 

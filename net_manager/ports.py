@@ -1,0 +1,43 @@
+"""What NetManager's shell needs of the world, in the core's words."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from edge_common.addressing.address_plan import Twins
+from edge_common.addressing.pool import Network
+from edge_common.model.ids import InstanceId
+from net_manager.core.commands import Command, Ip
+from net_manager.core.links import Observed
+from net_manager.core.places import Kept, Place
+
+
+class Kernel(Protocol):
+    """Each call takes milliseconds and has a bound. Raises Broken, NotFound or Unreachable with the kernel's reason."""
+
+    def observe(self, host_sysctls: Iterable[str], only: Iterable[str] | None = None) -> Observed:
+        """`only` are the namespaces to look into; None is all of ours."""
+
+    def execute(self, commands: Iterable[Command]) -> None:
+        """In order; stops at the first that fails."""
+
+    def uplink_mtu(self) -> int:
+        """That of the link by which the machine reaches others; 1500 when there is none."""
+
+    def adopt_tables(self) -> None:
+        """Makes the packet filter's tables when they are not there; what is in them stays."""
+
+    def forget_flows(self, addresses: Collection[Ip]) -> None:
+        """Those from and to these addresses, so that what follows is looked up anew."""
+
+
+class Store(Protocol):
+    """Durable when a call returns. Raises Unreachable."""
+
+    def load(self) -> Kept: ...
+
+    def save_subnets(self, subnets: Iterable[Twins]) -> None: ...
+
+    def put(self, place: Place) -> None: ...
+
+    def remove(self, instance_id: InstanceId, resting: Mapping[Network, float]) -> None:
+        """With all that rests from now on."""
