@@ -12,7 +12,7 @@ from edge_common.wire.messages import DesiredService
 from node_engine.core.operations import Operation, Outcome, StartTask
 from node_engine.core.ports_in_use import hindrance
 from node_engine.core.reconcile import Situation, Step, advance, done, failed
-from node_engine.core.record import Moment, Record, kept, observation_of
+from node_engine.core.record import Moment, Record, kept, observation_of, with_sealed
 from node_engine.core.restart import after_probes
 from node_engine.core.seen import Seen
 from node_engine.core.strays import removal
@@ -204,6 +204,7 @@ class Instances:
         if record is None:
             self._decide_stray(instance_id, decided)
             return
+        record = with_sealed(record, self._wishes.sealed(instance_id))
         situation = self._situation(record, decided)
         step = advance(record, situation)
         after = self._admit(step, decided)
@@ -239,15 +240,21 @@ class Instances:
     def _situation(self, record: Record, decided: _Round) -> Situation:
         instance_id, runtime = record.instance_id, record.spec.runtime
         is_wanted = self._wishes.is_wanted(instance_id)
-        may_start = is_wanted and record.state is State.CREATING and record.spec.ports
+        may_start = is_wanted and record.state is State.CREATING
         return Situation(
             is_wanted=is_wanted,
             tasks=self._seen.tasks_of(instance_id),
             is_observed=not self._observer.knows(runtime) or self._seen.is_sure(instance_id, runtime),
             moment=decided.moment,
             is_busy=instance_id in self._operator.busy,
-            hindrance=hindrance(record, self._leaving(decided)) if may_start else "",
+            hindrance=self._hindrance(record, decided) if may_start else "",
         )
+
+    def _hindrance(self, record: Record, decided: _Round) -> str:
+        missing = record.missing_values
+        if missing:
+            return f"waiting for the {missing[0].kind} {missing[0].name}, which has not come yet"
+        return hindrance(record, self._leaving(decided)) if record.spec.ports else ""
 
     def _leaving(self, decided: _Round) -> Iterable[Record]:
         for instance_id, known in self._records.items():

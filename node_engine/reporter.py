@@ -28,6 +28,7 @@ class Profile:
     address: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     version: str = ""
+    sealing_key: str = ""
     reserved_memory_mb: int | None = None
 
 
@@ -86,4 +87,5 @@ class NodeReporter:
             address=self._address,
             labels=self._profile.labels,
             version=self._profile.version,
+            sealing_key=self._profile.sealing_key,
         )

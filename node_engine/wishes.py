@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from edge_common.model.ids import InstanceId, ServiceId
+from edge_common.model.values import SealedValue
 from edge_common.wire.messages import AssignedInstance, DesiredService
 from node_engine.core.record import Moment, Record
 
@@ -43,6 +44,11 @@ class Wishes:
 
     def instances(self) -> Iterable[InstanceId]:
         return self._wanted.keys()
+
+    def sealed(self, instance_id: InstanceId) -> tuple[SealedValue, ...]:
+        """The values that came with its service last."""
+        wanted = self._wanted.get(instance_id)
+        return wanted[0].sealed if wanted else ()
 
     def first_record(self, instance_id: InstanceId, moment: Moment) -> Record | None:
         """That of one that is new here; None when nobody asked for it."""

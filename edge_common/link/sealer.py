@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from edge_common.model.errors import Broken, InvalidInput
 from edge_common.model.values import SealedValue, ValueRef, sealing_context
@@ -46,10 +47,10 @@ class Sealer:
         for ref in refs:
             box = ours.get((ref.value_id, ref.version))
             if box is not None:
-                passed_on.append(self._seal(ref, box, recipient, lambda ref, box=box: self._open(ref, box)))  # type: ignore[misc]
+                passed_on.append(self._seal(ref, box, recipient, partial(self._open, box)))
         return tuple(each for each in passed_on if each is not None)
 
-    def _open(self, ref: ValueRef, box: str) -> bytes:
+    def _open(self, box: str, ref: ValueRef) -> bytes:
         return self._key.open(box, sealing_context(ref.value_id, ref.version))
 
     def _seal(

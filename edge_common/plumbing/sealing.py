@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -60,6 +61,11 @@ class SealingKey:
             return AESGCM(key).decrypt(_NONCE, sealed, context.encode())
         except (InvalidTag, ValueError, binascii.Error):
             raise InvalidInput("A sealed value is not for this machine, or was changed on its way.") from None
+
+
+def new_sealing_key() -> SealingKey:
+    """One that nobody keeps."""
+    return SealingKey(os.urandom(KEY_BYTES))
 
 
 def load_or_make_sealing_key(file: Path) -> SealingKey:

@@ -1,11 +1,13 @@
 """What a node knows of one instance; kept on disk before anything is done for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import Health, Reason, State
 from edge_common.model.service import ServiceSpec
+from edge_common.model.values import SealedValue, ValueRef
 from node_engine.core.task import TaskKey, TaskPlan
 
 
@@ -20,6 +22,8 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Record:
     """An instance keeps the spec it first came with: a newer one reaches a service as new instances.
+
+    So it keeps the values of that spec, too, sealed for this node: it may have to start again without a network.
 
     `health` is what the probes of the running attempt found last, and UNKNOWN while nothing was found.
     `attempt` is the one that runs or is to be made next. `task_attempt` is the one of which something may exist in
@@ -47,6 +51,7 @@ class Record:
     running_since_s: float | None = None
     retry_cleanup_s: float | None = None
     failed_cleanups: int = 0
+    sealed: tuple[SealedValue, ...] = ()
 
     @property
     def key(self) -> TaskKey:
@@ -54,7 +59,23 @@ class Record:
 
     @property
     def plan(self) -> TaskPlan:
-        return TaskPlan(self.key, self.spec, self.instance_number)
+        return TaskPlan(self.key, self.spec, self.instance_number, sealed=self.sealed)
+
+    @property
+    def missing_values(self) -> tuple[ValueRef, ...]:
+        """What the spec names and nobody has sent yet."""
+        held = {(each.value_id, each.version) for each in self.sealed}
+        return tuple(ref for ref in self.spec.values if (ref.value_id, ref.version) not in held)
+
+
+def with_sealed(record: Record, sent: Iterable[SealedValue]) -> Record:
+    """With what of `sent` its own spec names. What was sent before and is not any more is kept."""
+    wanted = {(ref.value_id, ref.version) for ref in record.spec.values}
+    if not wanted:
+        return record
+    held = {(each.value_id, each.version): each for each in (*record.sealed, *sent)}
+    sealed = tuple(each for key, each in held.items() if key in wanted)
+    return record if sealed == record.sealed else replace(record, sealed=sealed)
 
 
 def kept(record: Record) -> Record:

@@ -1,10 +1,12 @@
 """One attempt of one instance, in the words that every runtime shares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edge_common.model.errors import NotFound
 from edge_common.model.ids import InstanceId
 from edge_common.model.service import ServiceSpec
+from edge_common.model.values import OpenValue, SealedValue, ValueRef
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,12 +20,24 @@ class TaskKey:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """All that a runtime needs to make one attempt. `network_namespace` "" is the host's own network."""
+    """All that a runtime needs to make one attempt. `network_namespace` "" is the host's own network.
+
+    `sealed` are the values that `spec` names; `values` are the same in the clear, once the start has really begun.
+    """
 
     key: TaskKey
     spec: ServiceSpec
     instance_number: int
     network_namespace: str = ""
+    sealed: tuple[SealedValue, ...] = ()
+    values: tuple[OpenValue, ...] = field(default=(), repr=False)
+
+    def value_of(self, ref: ValueRef) -> bytes:
+        """In the clear. Raises NotFound when it was not opened."""
+        for each in self.values:
+            if (each.value_id, each.version) == (ref.value_id, ref.version):
+                return each.data
+        raise NotFound(f"The {ref} did not come with {self.spec.name}.")
 
 
 class TaskState(StrEnum):

@@ -19,6 +19,8 @@ from edge_common.model.probes import Probe
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.mailbox import Mailbox, Shell
+from edge_common.plumbing.sealing import SealingKey, new_sealing_key
+from edge_common.plumbing.vault import Vault, new_vault
 from node_engine.core.capacity import Machine
 from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
@@ -84,6 +86,7 @@ class RootActor:
     broker: MemoryBroker
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
     name: str = "root"
+    vault: Vault = field(default_factory=new_vault)
     tier: root_app.Tier | None = None
     life: Running | None = None
 
@@ -94,7 +97,9 @@ class RootActor:
     def start(self) -> None:
         post = LatePost()
         transport = MemoryTransport(self.broker, "parent-root", PostingEvents(End.LOWER, post))
-        self.tier = root_app.build_tier(root_app.Parts(self.documents, transport, self.clock, self.ids))
+        self.tier = root_app.build_tier(
+            root_app.Parts(self.documents, transport, self.clock, self.ids, vault=self.vault)
+        )
         self.life = begin(self.tier.service, post, self.clock, transport)
 
     def crash(self) -> None:
@@ -117,6 +122,7 @@ class ClusterActor:
     broker: MemoryBroker
     name: str
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    sealing: SealingKey = field(default_factory=new_sealing_key)
     tier: cluster_app.Tier | None = None
     life: Running | None = None
     boots: int = 0
@@ -132,7 +138,9 @@ class ClusterActor:
         upper = MemoryTransport(self.upper_broker, self.name, PostingEvents(End.UPPER, post), last_will(child_id))
         lower = MemoryTransport(self.broker, f"parent-{self.name}", PostingEvents(End.LOWER, post))
         info = ClusterInfo(ClusterId(self.name), self.name)
-        parts = cluster_app.Parts(self.documents, upper, lower, self.clock, f"{self.boots:04d}", self.ids)
+        parts = cluster_app.Parts(
+            self.documents, upper, lower, self.clock, f"{self.boots:04d}", self.ids, sealing=self.sealing
+        )
         self.tier = cluster_app.build_tier(info, parts)
         self.life = begin(self.tier.service, post, self.clock, lower, upper)
 
@@ -223,6 +231,7 @@ class NodeActor:
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
     records: Records = field(default_factory=Records)
     runtime: SimulatedRuntime = field(default_factory=SimulatedRuntime)
+    sealing: SealingKey = field(default_factory=new_sealing_key)
     life: Running | None = None
     service: NodeService | None = None
     pools: tuple[WorkLater, ...] = ()
@@ -254,6 +263,7 @@ class NodeActor:
                 logs=NoLogs(),
                 clock=self.clock,
                 post=post,
+                sealing=self.sealing,
             )
         )
         self.life = begin(self.service, post, self.clock, transport)

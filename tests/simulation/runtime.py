@@ -10,7 +10,7 @@ from node_engine.ports import ExecResult, TaskFailure
 
 
 class SimulatedRuntime:
-    """`started` counts the starts of each instance on this node."""
+    """`started` counts the starts of each instance on this node; `given` are the values that each got, in the clear."""
 
     name = "container"
 
@@ -18,11 +18,13 @@ class SimulatedRuntime:
         self._tasks: dict[TaskKey, Task] = {}
         self._watcher: Callable[[Task | None], None] | None = None
         self.started: dict[InstanceId, int] = {}
+        self.given: dict[TaskKey, tuple[bytes, ...]] = {}
         self.numbers: dict[InstanceId, tuple[str, int]] = {}
 
     def create(self, plan: TaskPlan, on_progress: Callable[[str], None]) -> None:
         on_progress("making it")
         self.numbers[plan.key.instance_id] = (plan.spec.service_id, plan.instance_number)
+        self.given[plan.key] = tuple(plan.value_of(ref) for ref in plan.spec.values)
         self._tasks.setdefault(plan.key, Task(plan.key, TaskState.CREATED))
 
     def start(self, key: TaskKey) -> None:
