@@ -36,6 +36,7 @@ from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts as ApiParts
 from root_orchestrator.adapters.api.routing import check_declared
+from root_orchestrator.adapters.audit_log import AuditLog
 from root_orchestrator.adapters.auth import ensure_admin, ensure_organization, open_auth
 from root_orchestrator.adapters.cluster_requests import MailboxClusterRequests
 from root_orchestrator.adapters.cluster_store import DocumentClusterStore, DocumentPlacementReads
@@ -156,24 +157,35 @@ class App:
         )
         mailbox = Mailbox(tier.service, name="root")
         post.append(mailbox.post)
+        audit = AuditLog(
+            self._documents, self._clock, max_entries=settings.audit_max_entries, max_days=settings.audit_max_days
+        )
         server = HttpServer(
-            self._api(tier, mailbox, endpoint),
+            self._api(tier, mailbox, endpoint, audit),
             settings.http_host,
             settings.http_port,
             threads=settings.http_threads,
             max_body_bytes=settings.max_body_bytes,
         )
         mailbox.start()
+        audit.start()
         transport.start()
         server.start()
-        self._stops = [server.stop, transport.stop, mailbox.stop, self._lease.stop, self._documents.close]
+        self._stops = [
+            server.stop,
+            transport.stop,
+            mailbox.stop,
+            audit.stop,
+            self._lease.stop,
+            self._documents.close,
+        ]
         logger.info("event=serving port=%d", server.port)
 
     def stop(self) -> None:
         for stop in self._stops:
             stop()
 
-    def _api(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint) -> Flask:
+    def _api(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint, audit: AuditLog) -> Flask:
         settings = self._settings
         people = DocumentPeopleStore(self._documents)
 
@@ -194,6 +206,7 @@ class App:
             clock=self._clock,
             people=tier.people,
             people_reads=people,
+            audit=audit,
             values=tier.values,
         )
         entrance = self._entrance(tier, mailbox, endpoint)

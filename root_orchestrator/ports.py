@@ -8,6 +8,7 @@ from edge_common.model.instance import Assignment, HeardObservation
 from edge_common.model.node import ChildHealth
 from edge_common.model.values import ValueId, ValueKind
 from root_orchestrator.core.api_tokens import ApiToken
+from root_orchestrator.core.audit import Entry
 from root_orchestrator.core.organizations import Organization
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
 from root_orchestrator.core.sessions import Session
@@ -72,6 +73,16 @@ class PeopleStore(Protocol):
     def api_tokens(self, username: str) -> list[ApiToken]: ...
     def put_api_token(self, token: ApiToken) -> None: ...
     def delete_api_tokens(self, token_ids: Sequence[str]) -> None: ...
+
+
+class Audit(Protocol):
+    """Who did what. May be called from any thread."""
+
+    @property
+    def last(self) -> int: ...
+    def note(self, entry: Entry) -> None: ...
+    def newest(self, limit: int, organization: str | None = None, before: int | None = None) -> list[Entry]: ...
+    def following(self, after: int, limit: int, organization: str | None = None) -> list[Entry]: ...
 
 
 class PlacementReads(Protocol):

@@ -34,6 +34,8 @@ class Settings:
     certificate_life_s: float = 2_592_000.0
     rejoin_grace_days: float = 365.0
     store_lease_s: float = 20.0
+    audit_max_entries: int = 100_000
+    audit_max_days: float = 365.0
     log_level: str = "INFO"
 
     @property

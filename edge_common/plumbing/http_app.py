@@ -58,7 +58,10 @@ Authenticate = Callable[[Request], Any]
 
 
 def create_app(name: str, authenticate: Authenticate, *, max_body_bytes: int = MAX_BODY_BYTES) -> Flask:
-    """Whoever `authenticate` returns is `flask.g.caller` in every route that is not public."""
+    """Whoever `authenticate` returns is `flask.g.caller` in every route that is not public.
+
+    `flask.g.error` is the error of ours that was answered, for what looks at answers afterwards.
+    """
     app = Flask(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.url_map.strict_slashes = False
@@ -161,6 +164,7 @@ def _finish(response: Response) -> Response:
 
 
 def _answer_error(error: HedgerowError) -> Response:
+    g.error = error
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     message = str(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -8,6 +8,7 @@ from edge_common.model.ids import ChildId
 from edge_common.model.lifecycle import Health
 from edge_common.model.node import Readiness
 from root_orchestrator.core.api_tokens import ApiToken
+from root_orchestrator.core.audit import Entry
 from root_orchestrator.core.changes import ApplicationResult, ServiceResult
 from root_orchestrator.core.organizations import Organization
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
@@ -129,6 +130,23 @@ def api_token_view(token: ApiToken) -> View:
         "created_at": token.created_at_s,
         "expires_at": token.expires_at_s,
         "last_used_at": token.last_used_at_s or None,
+    }
+
+
+def audit_view(entry: Entry, organization_names: Mapping[str, str]) -> View:
+    return {
+        "sequence": entry.sequence,
+        "at": entry.at_s,
+        "username": entry.username,
+        "organization": organization_names.get(entry.organization, entry.organization),
+        "token": entry.token_name,
+        "verb": entry.verb,
+        "resource": entry.resource,
+        "object": entry.object_id,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "address": entry.address,
+        "request_id": entry.request_id,
     }
 
 

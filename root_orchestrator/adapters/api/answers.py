@@ -82,6 +82,27 @@ class PermissionAnswer(Schema):
     roles = _TEXTS
 
 
+class AuditEntryAnswer(Schema):
+    sequence = fields.Integer()
+    at = fields.Float(metadata={"description": "seconds since the epoch"})
+    username = fields.String()
+    organization = fields.String()
+    token = fields.String(metadata={"description": "the personal token's name; empty for a session"})
+    verb = fields.String()
+    resource = fields.String()
+    object = fields.String(metadata={"description": "its id or name, as far as there is one"})
+    outcome = fields.String(metadata={"description": "done, refused, hidden or failed"})
+    reason = fields.String()
+    address = fields.String()
+    request_id = fields.String()
+
+
+class AuditAnswer(Schema):
+    entries = fields.List(fields.Nested(AuditEntryAnswer))
+    next = fields.Integer(allow_none=True, metadata={"description": "ask for what is before it; null at the end"})
+    last = fields.Integer(metadata={"description": "ask later for what is after it"})
+
+
 class ApplicationAnswer(Schema):
     _id = fields.Nested(OidAnswer)
     application_id = fields.String(data_key="applicationID")

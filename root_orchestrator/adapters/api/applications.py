@@ -6,7 +6,7 @@ from edge_common.wire import routes
 from edge_common.wire.sla import SlaSchema, parse_sla
 from root_orchestrator.adapters.api.answers import ApplicationAnswer, ApplyAnswer, MessageAnswer
 from root_orchestrator.adapters.api.bodies import DescriptionBody, read
-from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag
 from root_orchestrator.core.permissions import Resource, Verb, may
 from root_orchestrator.core.views import change_view
@@ -80,6 +80,7 @@ class Applications:
     def create(self) -> Answer:
         """Answers with all applications of the caller, as Oakestra's clients expect."""
         actor, sla = caller(), parse_sla(read_json())
+        note_object(", ".join(application.application_name for application in sla.applications))
         self._parts.ask(lambda: self._parts.manager.create_applications(actor, sla))
         return self._parts.application_views(self._parts.intents.applications(actor.username))
 
@@ -110,6 +111,8 @@ class Applications:
     def apply(self) -> Answer:
         actor, sla = caller(), parse_sla(read_json())
         is_dry_run, is_pruning = query_flag("dry_run"), query_flag("prune")
+        names = ", ".join(application.application_name for application in sla.applications)
+        note_object(f"{names} (dry run)" if is_dry_run else names)
         change = self._parts.ask(
             lambda: self._parts.manager.apply(actor, sla, is_dry_run=is_dry_run, is_pruning=is_pruning)
         )

@@ -14,6 +14,7 @@ from edge_common.wire import routes
 from root_orchestrator.adapters.api.accounts import Accounts
 from root_orchestrator.adapters.api.answers import HealthAnswer
 from root_orchestrator.adapters.api.applications import Applications
+from root_orchestrator.adapters.api.audit import AuditLogs, audit_requests
 from root_orchestrator.adapters.api.clusters import Clusters
 from root_orchestrator.adapters.api.organizations import Organizations
 from root_orchestrator.adapters.api.parts import Parts
@@ -53,6 +54,7 @@ def create_api(
         return {"status": "ok", "version": version("hedgerow"), **health()}
 
     app = create_app("hedgerow-root", authenticate, max_body_bytes=max_body_bytes)
+    audit_requests(app, parts)
     api = _open_document(app)
     general = Routes(app, api, "general", "How the root is")
     general.get(routes.HEALTH, tell_health, "Whether the root and its store answer", HealthAnswer, is_public=True)
@@ -67,6 +69,7 @@ def create_api(
         ("sessions", Sessions(parts)),
         ("organizations", Organizations(parts)),
         ("tokens", ApiTokens(parts)),
+        ("audit", AuditLogs(parts)),
     ):
         to = Routes(app, api, tag, f"Everything about {tag}")
         group.add_to(to)

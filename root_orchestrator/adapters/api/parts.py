@@ -18,7 +18,7 @@ from root_orchestrator.core.views import View, application_view, service_view
 from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
-from root_orchestrator.ports import Ask, ClusterRequests, IntentStore, PeopleStore, PlacementReads
+from root_orchestrator.ports import Ask, Audit, ClusterRequests, IntentStore, PeopleStore, PlacementReads
 from root_orchestrator.values import Values
 
 
@@ -35,6 +35,7 @@ class Parts:
     clock: Clock
     people: People
     people_reads: PeopleStore
+    audit: Audit
     values: Values
 
     def application(self, actor: Actor, application_id: str) -> Application:

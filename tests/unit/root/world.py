@@ -23,6 +23,7 @@ from edge_common.plumbing.vault import new_vault
 from root_orchestrator.adapters.api.factory import create_api
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import check_declared
+from root_orchestrator.adapters.audit_log import AuditLog
 from root_orchestrator.adapters.auth import Auth, Pair, Passwords, Tokens, ensure_organization
 from root_orchestrator.adapters.intent_store import DocumentIntentStore
 from root_orchestrator.adapters.login_limiter import LoginLimiter
@@ -148,6 +149,7 @@ class World:
         ensure_organization(self.people_store, self.clock.now_s())
         people_ids = (f"{number:024x}" for number in itertools.count(0xF000))
         self.people = People(self.store, self.people_store, lambda: next(people_ids), new_secret, self.clock)
+        self.audit = AuditLog(self.documents, self.clock, max_entries=10_000, max_days=365)
         tokens = Tokens(KEY, self.clock)
         self.auth = Auth(self.store, self.people_store, PASSWORDS, tokens, limiter, self.clock, self.people.note_use)
         parts = Parts(
@@ -160,6 +162,7 @@ class World:
             clock=self.clock,
             people=self.people,
             people_reads=self.people_store,
+            audit=self.audit,
             values=self.values,
         )
         self.app: Flask = create_api(parts, max_body_bytes=64 * 1024)
