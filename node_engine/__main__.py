@@ -1,43 +1,83 @@
-"""`python -m node_engine` runs a node, set up by HEDGEROW_NODE_* in the environment; see --help for the rest."""
+"""`NodeEngine`, or `python -m node_engine`: runs a node, set up by HEDGEROW_NODE_*; see --help for the rest."""
 
 import argparse
+import os
+import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from node_engine.command_line import parser
 from node_engine.settings import PREFIX, Settings
 
 
 def main(arguments: Sequence[str]) -> int:
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     if asked.command is None:
-        from edge_common.plumbing.process import run
-        from node_engine.app import App
+        return _run(asked)
+    if asked.command == "version":
+        return _version()
+    return _command(asked)
 
-        return run("node", Settings, PREFIX, App)
-    from node_engine import commands
 
-    if asked.command == "stop-all":
-        return commands.run_command(commands.stop_all)
-    if asked.command == "status":
-        return commands.run_command(commands.status)
+def program() -> int:
+    return main(sys.argv[1:])
+
+
+def _run(asked: argparse.Namespace) -> int:
+    """What was typed wins over the environment, and that over the settings file."""
+    from edge_common.plumbing.process import run
+    from node_engine.adapters.settings_file import effective
+    from node_engine.adapters.units import Unit
+    from node_engine.app import App
+    from node_engine.commands import control, frame, typed
+
+    def given() -> dict[str, str]:
+        return typed.engine_settings(asked.address, asked.port, asked.network)
+
+    if asked.detached:
+        return frame.tell(lambda: control.detach(given(), Unit()))
+    return run("node", Settings, PREFIX, App, lambda: {**effective(os.environ), **given()})
+
+
+def _command(asked: argparse.Namespace) -> int:
+    from node_engine.adapters.units import Unit, unit_text
+    from node_engine.commands import control, frame, runtime, status
+
+    match asked.command:
+        case "join":
+            return _join(asked)
+        case "status":
+            return frame.run_command(lambda settings: status.show(settings, asked.output))
+        case "stop":
+            return frame.run_command(lambda settings: control.stop(settings, Unit()))
+        case "leave":
+            return frame.tell(lambda: control.leave(asked.yes, Unit()))
+        case "unit":
+            return frame.tell(lambda: unit_text(control.own_command()).splitlines())
+        case "stop-all":
+            return frame.run_command(runtime.stop_all)
     if asked.action == "import":
-        return commands.run_command(lambda settings: commands.import_image(settings, asked.file, asked.name))
-    return commands.run_command(commands.list_images)
+        return frame.run_command(lambda settings: runtime.import_image(settings, asked.file, asked.name))
+    return frame.run_command(runtime.list_images)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m node_engine", description="Without a command: run the engine.")
-    commands = parser.add_subparsers(dest="command")
-    commands.add_parser("stop-all", help="stop and remove all our containers; the engine makes them again")
-    commands.add_parser("status", help="what the engine knows of its instances")
-    actions = commands.add_parser("image", help="the images on this node").add_subparsers(dest="action", required=True)
-    actions.add_parser("ls", help="list them")
-    importing = actions.add_parser("import", help="take one from an archive")
-    importing.add_argument("file", type=Path)
-    importing.add_argument("--name", default="", help="what to call the only image of the archive")
-    return parser
+def _join(asked: argparse.Namespace) -> int:
+    from node_engine.adapters.units import Unit
+    from node_engine.commands import frame, joining, typed
+
+    code = frame.tell(lambda: joining.join_cluster(typed.join_line(asked), os.environ, Unit()))
+    if code or not asked.foreground:
+        return code
+    return main(())
+
+
+def _version() -> int:
+    from edge_common import __version__
+    from node_engine.commands.frame import tell
+    from node_engine.core.capacity import go_architecture
+
+    return tell(lambda: [f"NodeEngine {__version__} {go_architecture(platform.machine())}"])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program())

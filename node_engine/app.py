@@ -22,6 +22,9 @@ from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.sealing import load_or_make_sealing_key
 from edge_common.wire.join_messages import ChildKind
+from node_engine.adapters.cluster_address import dialled_url
+from node_engine.adapters.engine_lock import EngineLock
+from node_engine.adapters.link_note import NotingEvents, forget_note
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.pool import ThreadPool
 from node_engine.adapters.probe import MachineProbe
@@ -53,6 +56,8 @@ class App:
         self._clock = SystemClock()
         self._labels = settings.label_pairs()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = EngineLock(settings.data_dir)
+        forget_note(settings.data_dir)
         self._identity_files = IdentityFiles(settings.data_dir)
         self._membership = Membership(self._join, self._identity_files, self._clock)
         self._stops: list[Callable[[], object]] = []
@@ -73,7 +78,7 @@ class App:
         transport = MqttTransport(
             identity.endpoint,
             str(identity.child_id),
-            PostingEvents(End.UPPER, post),
+            NotingEvents(PostingEvents(End.UPPER, post), settings.data_dir, self._clock),
             last_will(identity.child_id),
         )
         pool = ThreadPool("operations", settings.operations, settings.operations + WAITING_JOBS, post)
@@ -124,11 +129,13 @@ class App:
         self._membership.stop()
         for stop in self._stops:
             stop()
+        self._lock.release()
 
     def _join(self) -> Identity:
         settings = self._settings
         name = settings.name or socket.gethostname()
-        return join(settings.parent_url, self._token(), ChildKind.NODE, name, settings.data_dir, {})
+        url = dialled_url(settings.parent_url)
+        return join(url, self._token(), ChildKind.NODE, name, settings.data_dir, {})
 
     def _token(self) -> str:
         file = self._settings.join_token_file

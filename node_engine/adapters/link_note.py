@@ -62,6 +62,11 @@ def read_note(data_dir: Path) -> LinkNote | None:
         return None
 
 
+def forget_note(data_dir: Path) -> None:
+    """What an earlier engine noted says nothing of the next one."""
+    (data_dir / FILE).unlink(missing_ok=True)
+
+
 def _write(file: Path, note: LinkNote) -> None:
     """Not worth a wait for the disk: the next start writes it anew. A full disk must not break the link."""
     temporary = file.with_name(f".{file.name}")

@@ -1,5 +1,6 @@
 """`python -m node_engine COMMAND`, as an operator types it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -72,9 +73,12 @@ def test_what_goes_wrong_is_said_in_one_line(
     assert words in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_status_of_a_node_that_never_ran_is_empty(rig: Rig) -> None:
+def test_status_of_a_node_that_never_ran_says_so(rig: Rig) -> None:
     done = run(rig, "status")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "none; it has not asked to join yet" in done.stdout and "does not run" in done.stdout
+    told = json.loads(run(rig, "status", "-o", "json").stdout)
+    assert (told["is_joined"], told["engine_pid"], told["link"], told["instances"]) == (False, None, None, [])
 
 
 def test_an_unknown_command_is_refused(rig: Rig) -> None:

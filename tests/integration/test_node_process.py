@@ -1,5 +1,6 @@
 """`python -m node_engine` as a process of its own, on a machine whose network is away."""
 
+import json
 import os
 import signal
 import subprocess
@@ -108,9 +109,34 @@ def test_status_reads_what_the_engine_keeps(rig: Rig, tmp_path: Path) -> None:
     prepare(tmp_path / "node", 1)
     environment = settings_of(rig, tmp_path / "node")
 
-    def status() -> str:
-        command = [sys.executable, "-m", "node_engine", "status"]
+    def status(*options: str) -> str:
+        command = [sys.executable, "-m", "node_engine", "status", *options]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
 
-    with engine(environment, tmp_path / "log"):
-        eventually(lambda: status() == "i0 app.ns.web.ns #0 attempt=1 RUNNING\n", 15.0, message="RUNNING")
+    with engine(environment, tmp_path / "log") as process:
+        line = "  i0 app.ns.web.ns #0 attempt=1 RUNNING"
+        eventually(lambda: status().splitlines()[-1] == line, 15.0, 0.2, message="RUNNING")
+        told = json.loads(status("-o", "json"))
+        assert (told["is_joined"], told["parent_name"], told["engine_pid"]) == (True, "cluster", process.pid)
+        assert told["link"]["is_connected"] is False
+        assert [each["state"] for each in told["instances"]] == ["RUNNING"]
+    assert "does not run" in status() and "link:" not in status()
+
+
+def test_a_second_engine_does_not_start_beside_the_first(rig: Rig, tmp_path: Path) -> None:
+    prepare(tmp_path / "node", 0)
+    environment = settings_of(rig, tmp_path / "node")
+    with engine(environment, tmp_path / "log") as first:
+        eventually(lambda: "event=serving" in (tmp_path / "log").read_text(), message="an engine")
+        second = subprocess.run(
+            [sys.executable, "-m", "node_engine"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert second.returncode == 1 and f"(pid {first.pid})" in second.stderr
+        stop = [sys.executable, "-m", "node_engine", "stop"]
+        done = subprocess.run(stop, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        assert "has ended" in done.stdout and first.wait(timeout=5) == 0

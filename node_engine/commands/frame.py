@@ -1,0 +1,35 @@
+"""How a command ends: what it says on standard output, or one sentence on standard error."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from edge_common.model.errors import Forbidden, HedgerowError
+from edge_common.plumbing.settings import load
+from node_engine.adapters.settings_file import effective
+from node_engine.settings import PREFIX, Settings
+
+OK, FAILED = 0, 1
+
+
+def run_command(command: Callable[[Settings], Iterable[str]]) -> int:
+    """With the settings in force. See `tell`."""
+    return tell(lambda: command(load(Settings, effective(os.environ), PREFIX)))
+
+
+def tell(command: Callable[[], Iterable[str]]) -> int:
+    """Prints what `command` says; 1 and one sentence on stderr when it cannot."""
+    try:
+        for line in command():
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+    except HedgerowError as error:
+        sys.stderr.write(f"NodeEngine: {error}\n")
+        return FAILED
+    return OK
+
+
+def check_root() -> None:
+    """Raises Forbidden for anybody else."""
+    if os.geteuid() != 0:
+        raise Forbidden("Only root can make this machine a node; try again with sudo.")
