@@ -36,17 +36,19 @@ class MemoryBroker:
         self._sessions: dict[str, _Session] = {}
         self._clients: dict[str, MemoryTransport] = {}
         self._unreachable: set[str] = set()
+        self._silent: set[str] = set()
         self._refused: set[str] = set()
         self._outbox: list[Packet] = []
         self._delayed: list[Packet] = []
+        self._stuck: list[Packet] = []  # of those that are silent
 
     @property
     def deliveries(self) -> tuple[Packet, ...]:
         """What is on its way, oldest first."""
-        return (*self._delayed, *self._outbox)
+        return (*self._stuck, *self._delayed, *self._outbox)
 
     def pump(self, max_packets: int | None = None) -> int:
-        """Reconnects whoever can, then delivers until nothing waits but what the policy delays. Returns how many."""
+        """Reconnects whoever can, then delivers until nothing waits but what is delayed or stuck. Returns how many."""
         self._outbox[:0] = self._delayed
         self._delayed.clear()
         delivered = 0
@@ -54,8 +56,7 @@ class MemoryBroker:
             self._reconnect()
             if not self._outbox:
                 break
-            self._step()
-            delivered += 1
+            delivered += self._step()
         return delivered
 
     def cut(self, client_id: str) -> None:
@@ -71,8 +72,15 @@ class MemoryBroker:
         self._unreachable.add(client_id)
         self.cut(client_id)
 
+    def silence(self, client_id: str) -> None:
+        """As when its cable is pulled: nothing passes, and nobody notices until it is cut or healed."""
+        self._silent.add(client_id)
+
     def heal(self, client_id: str) -> None:
         self._unreachable.discard(client_id)
+        self._silent.discard(client_id)
+        self._outbox[:0] = [packet for packet in self._stuck if packet.client_id == client_id]
+        self._stuck = [packet for packet in self._stuck if packet.client_id != client_id]
 
     def refuse(self, client_id: str) -> None:
         """As when its credentials were withdrawn."""
@@ -122,9 +130,13 @@ class MemoryBroker:
     def unsubscribe(self, client_id: str, topics: Iterable[str]) -> None:
         self._sessions[client_id].filters.difference_update(topics)
 
-    def _step(self) -> None:
+    def _step(self) -> int:
+        """How many packets moved."""
         position = self._oldest_of(self.policy.choose(self._outbox))
         packet = self._outbox.pop(position)
+        if packet.client_id in self._silent:
+            self._stuck.append(packet)
+            return 0
         match self.policy.fate(packet):
             case Fate.DELIVER:
                 self._deliver(packet)
@@ -139,6 +151,7 @@ class MemoryBroker:
             case Fate.CUT:
                 self._outbox.insert(position, packet)
                 self.cut(packet.client_id)
+        return 1
 
     def _oldest_of(self, position: int) -> int:
         """One client's uploads share a connection, so the oldest goes first, whichever was chosen."""
@@ -186,7 +199,7 @@ class MemoryBroker:
 
     def _reconnect(self) -> None:
         for client in list(self._clients.values()):
-            if client.is_connected or not self._is_up or client.client_id in self._unreachable:
+            if client.is_connected or not self._is_up or client.client_id in self._unreachable | self._silent:
                 continue
             if client.client_id in self._refused:
                 client.turn_down()
@@ -209,6 +222,7 @@ class MemoryBroker:
         mine = [packet for packet in self.deliveries if packet.client_id == client.client_id]
         self._outbox = [packet for packet in self._outbox if packet.client_id != client.client_id]
         self._delayed = [packet for packet in self._delayed if packet.client_id != client.client_id]
+        self._stuck = [packet for packet in self._stuck if packet.client_id != client.client_id]
         session = self._sessions[client.client_id]
         for packet in mine:
             if not packet.is_upload:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from edge_common.link.memory_broker import MemoryBroker
 from tests.simulation.world import World
 
 LONGEST_S = 12.0
@@ -49,6 +50,8 @@ class Faults:
                 self._reboot_node,
                 self._isolate_node,
                 self._isolate_cluster,
+                self._silence_node,
+                self._silence_cluster,
                 self._stop_broker,
                 self._exit_task,
             )
@@ -87,6 +90,26 @@ class Faults:
         cluster = self._random.choice(self._world.clusters)
         self._world.root_broker.isolate(cluster.name)
         return f"isolate {cluster.name}", lambda: self._world.root_broker.heal(cluster.name)
+
+    def _silence_node(self) -> tuple[str, Callable[[], None]]:
+        node = self._random.choice(self._world.nodes)
+        return f"silence {node.name}", self._silence(node.cluster.broker, node.name)
+
+    def _silence_cluster(self) -> tuple[str, Callable[[], None]]:
+        cluster = self._random.choice(self._world.clusters)
+        return f"silence {cluster.name}", self._silence(self._world.root_broker, cluster.name)
+
+    def _silence(self, broker: MemoryBroker, name: str) -> Callable[[], None]:
+        """A cable that is pulled: it is back before anybody noticed, or the broker misses the client first."""
+        broker.silence(name)
+        is_noticed = self._random.random() < 0.5
+
+        def end() -> None:
+            if is_noticed:
+                broker.cut(name)
+            broker.heal(name)
+
+        return end
 
     def _stop_broker(self) -> tuple[str, Callable[[], None]]:
         broker = self._random.choice(self._world.brokers())

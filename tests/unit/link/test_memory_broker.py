@@ -132,3 +132,43 @@ def test_the_queue_of_an_absent_client_is_bounded() -> None:
     broker.pump()
     assert heard.payloads == [b"0", b"1", b"2"]
     assert broker.dropped == 2
+
+
+def silent_pair() -> tuple[MemoryBroker, MemoryTransport, MemoryTransport, Heard, Heard]:
+    """A parent and a child that hear each other, and then the child's cable is pulled."""
+    broker, up, down = MemoryBroker(), Heard(), Heard()
+    parent = MemoryTransport(broker, "parent", up)
+    child = MemoryTransport(broker, "child", down, Will("presence", b"offline"))
+    parent.subscribe(["report", "presence"])
+    child.subscribe(["desired"])
+    for end in (parent, child):
+        end.start()
+    broker.pump()
+    broker.silence("child")
+    child.publish("report", b"up")
+    parent.publish("desired", b"down")
+    broker.pump()
+    return broker, parent, child, up, down
+
+
+def test_nothing_passes_to_or_from_a_silent_client_and_nobody_notices() -> None:
+    broker, parent, child, up, down = silent_pair()
+    assert (up.messages, down.messages) == ([], [])
+    assert parent.is_connected
+    assert child.is_connected
+    broker.heal("child")
+    broker.pump()
+    assert up.payloads == [b"up"]
+    assert down.payloads == [b"down"]
+
+
+def test_a_silent_client_that_is_missed_hears_the_rest_when_it_is_back() -> None:
+    broker, _, child, up, down = silent_pair()
+    broker.cut("child")
+    broker.pump()
+    assert not child.is_connected
+    assert up.payloads == [b"offline"]
+    broker.heal("child")
+    broker.pump()
+    assert up.payloads == [b"offline", b"up"]
+    assert down.payloads == [b"down"]
