@@ -68,7 +68,7 @@ class Manager:
         if draft.key != (application.name, application.namespace):
             field = "applications[0].application_name"
             raise InvalidInput(f"{field}: the application is {application.name} in {application.namespace}", field)
-        self._check_addresses(draft.services)
+        self._check_addresses(draft.services, lambda: [application])
         services = self._resolved(draft.services, application.owner)
         existing = self._store.services([application.application_id])
         made = self._made(actor)
@@ -79,7 +79,7 @@ class Manager:
         if sla.microservice_id not in ("", service_id):
             raise InvalidInput(f"microserviceID: must be empty or {service_id}", "microserviceID")
         draft = admit_service(sla, application.name, application.namespace)
-        self._check_addresses([draft])
+        self._check_addresses([draft], lambda: [application])
         (draft,) = self._resolved([draft], application.owner)
         return self._write(intents.update_service(application, service, draft))
 
@@ -118,7 +118,8 @@ class Manager:
     def _admitted(self, actor: Actor, sla: Sla) -> tuple[ApplicationDraft, ...]:
         """Of applications that are the actor's own."""
         drafts = admit(sla, actor.username)
-        self._check_addresses([service for draft in drafts for service in draft.services])
+        services = [service for draft in drafts for service in draft.services]
+        self._check_addresses(services, lambda: self._store.applications(actor.username))
         return tuple(replace(draft, services=self._resolved(draft.services, actor.username)) for draft in drafts)
 
     def _resolved(self, drafts: Sequence[ServiceDraft], owner: str) -> tuple[ServiceDraft, ...]:
@@ -128,10 +129,11 @@ class Manager:
     def _made(self, actor: Actor, new_id: Callable[[], str] | None = None) -> Made:
         return Made(actor.username, self._clock.now_s(), new_id or self._new_id, actor.organization)
 
-    def _check_addresses(self, drafts: Sequence[ServiceDraft]) -> None:
+    def _check_addresses(self, drafts: Sequence[ServiceDraft], own: Callable[[], Sequence[Application]]) -> None:
         """Looks at every service there is, so only when an address is fixed at all."""
         if any(intents.fixed_addresses(draft.spec) for draft in drafts):
-            intents.refuse_taken_addresses(drafts, self._store.services())
+            own_ids = {application.application_id for application in own()}
+            intents.refuse_taken_addresses(drafts, self._store.services(), own_ids)
 
     def _application(self, actor: Actor, application_id: ApplicationId, verb: Verb) -> Application:
         application = self._store.application(application_id)

@@ -1,6 +1,6 @@
 """What each command of a user does to applications and services. Nothing here knows where instances are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from edge_common.model.errors import Conflict, InvalidInput, NotFound
@@ -105,18 +105,24 @@ def apply(
     )
 
 
-def refuse_taken_addresses(drafts: Iterable[ServiceDraft], services: Iterable[ServiceIntent]) -> None:
-    """Raises Conflict when a draft fixes a service address that another service has fixed."""
+def refuse_taken_addresses(
+    drafts: Iterable[ServiceDraft], services: Iterable[ServiceIntent], own: Collection[ApplicationId]
+) -> None:
+    """Raises Conflict when a draft fixes a service address that another service has fixed.
+
+    `own` are the applications that the drafts may change: only there is a service of the same name the same service.
+    The message does not tell a neighbour's service from one of one's own.
+    """
     holders = {
-        address: service.spec.name
+        address: (service.spec.name, service.application_id in own)
         for service in services
         if not service.is_removed
         for address in fixed_addresses(service.spec)
     }
     for draft in drafts:
         for address in fixed_addresses(draft.spec):
-            if holders.get(address, draft.name) != draft.name:
-                raise Conflict(f"{draft.path}: the address {address} belongs to another service; take another one.")
+            if holders.get(address, (draft.name, True)) != (draft.name, True):
+                raise Conflict(f"{draft.path}: the address {address} is not free; take another one, or leave it out.")
 
 
 def fixed_addresses(spec: ServiceSpec) -> tuple[str, ...]:

@@ -154,12 +154,16 @@ def test_apply_refuses_another_applications_id() -> None:
 
 def test_an_address_belongs_to_one_service() -> None:
     fixed = {"rr_ip": "10.30.30.30"}
-    _, service = one(addresses=fixed)
+    application, service = one(addresses=fixed)
+    own = {application.application_id}
     other = drafts("db", addresses=fixed)[0].services
-    with pytest.raises(Conflict, match=r"10\.30\.30\.30 belongs to another service"):
-        intents.refuse_taken_addresses(other, [service])
-    intents.refuse_taken_addresses(other, [replace(service, is_removed=True)])
-    intents.refuse_taken_addresses(drafts("web", addresses=fixed)[0].services, [service])
+    with pytest.raises(Conflict, match=r"10\.30\.30\.30 is not free"):
+        intents.refuse_taken_addresses(other, [service], own)
+    intents.refuse_taken_addresses(other, [replace(service, is_removed=True)], own)
+    same = drafts("web", addresses=fixed)[0].services
+    intents.refuse_taken_addresses(same, [service], own)
+    with pytest.raises(Conflict, match="not free"):
+        intents.refuse_taken_addresses(same, [service], [])
 
 
 def _add(application: Application, service: ServiceIntent, _: int) -> Change:
