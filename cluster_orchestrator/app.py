@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from cluster_orchestrator.adapters.api import create_api
 from cluster_orchestrator.adapters.node_store import DocumentNodeStore
@@ -43,6 +44,7 @@ from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.plumbing.pki import open_authority
 from edge_common.plumbing.sealing import SealingKey, load_or_make_sealing_key, new_sealing_key
+from edge_common.plumbing.tier_tls import Doors, open_tier_tls
 from edge_common.wire.join_messages import ChildKind
 
 logger = logging.getLogger(__name__)
@@ -120,6 +122,15 @@ class App:
         self._members = Members(
             self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
         )
+        doors = Doors(
+            settings.tls,
+            settings.http_host,
+            settings.http_port,
+            settings.mqtt_host,
+            settings.tls_names,
+            settings.http_loopback,
+        )
+        self._tls = open_tier_tls(doors, authority, settings.data_dir / "ca", self._clock.now_s())
         self._identity_files = IdentityFiles(settings.data_dir)
         self._membership = Membership(
             lambda: join(settings.parent_url, self._token(), ChildKind.CLUSTER, settings.name, settings.data_dir, {}),
@@ -141,7 +152,7 @@ class App:
             return mailbox_post[0](event)
 
         lower_endpoint = MqttEndpoint(
-            settings.mqtt_host, settings.mqtt_port, settings.mqtt_username, self._mqtt_password()
+            settings.mqtt_host, settings.mqtt_port, settings.mqtt_username, self._mqtt_password(), self._tls.broker
         )
         info = ClusterInfo(
             ClusterId(identity.child_id),
@@ -179,16 +190,16 @@ class App:
         mailbox = Mailbox(tier.service, name="cluster")
         mailbox_post.append(mailbox.post)
         entrance = self._entrance(lower_endpoint, tier, mailbox)
-        server = HttpServer(
-            create_api(entrance.blueprint(), tier.service.status), settings.http_host, settings.http_port
-        )
+        api = create_api(entrance.blueprint(), tier.service.status)
+        servers = self._tls.serve(partial(HttpServer, api))
         mailbox.start()
         lower_transport.start()
         upper_transport.start()
         self._membership.keep(upper_transport)
-        server.start()
+        for server in servers:
+            server.start()
         self._stops = [
-            server.stop,
+            *(server.stop for server in servers),
             self._membership.stop,
             upper_transport.stop,
             lower_transport.stop,
@@ -196,7 +207,7 @@ class App:
             self._lease.stop,
             self._documents.close,
         ]
-        logger.info("event=serving cluster=%s name=%s port=%d", identity.child_id, settings.name, server.port)
+        logger.info("event=serving cluster=%s name=%s port=%d", identity.child_id, settings.name, servers[0].port)
 
     def stop(self) -> None:
         self._membership.stop()

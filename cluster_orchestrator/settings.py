@@ -11,6 +11,8 @@ class Settings:
     """`child_mqtt_host` and `child_mqtt_port` are what nodes are told; "" and 0 mean the same as our own.
 
     `store_lease_s`: how long a standby waits after the last sign of life of the process that acts on the same store.
+    `tls` is on, or auto: TLS but for what listens on, or dials, a loopback address, and for requests that come over
+    loopback. `tls_names`: further names in the server's certificate. `http_loopback`: also listen on 127.0.0.1.
     `waiting_room` is on, off, or auto: off only where nodes join over loopback. `rejoin_grace_days`: how long after its
     certificate's end a node still comes back by its key alone.
     `store_url` "" is a SQLite file in `data_dir`. `name` is what the root calls this cluster; `location` is free
@@ -23,6 +25,9 @@ class Settings:
     location: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 10100
+    http_loopback: bool = False
+    tls: str = "auto"
+    tls_names: tuple[str, ...] = ()
     mqtt_host: str = "127.0.0.1"
     mqtt_port: int = 10003
     mqtt_username: str = "cluster"

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from flask import Flask
 
@@ -31,6 +32,7 @@ from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.plumbing.pki import open_authority
+from edge_common.plumbing.tier_tls import Doors, open_tier_tls
 from edge_common.plumbing.vault import Vault, new_vault
 from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
@@ -128,6 +130,15 @@ class App:
         self._members = Members(
             self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
         )
+        doors = Doors(
+            settings.tls,
+            settings.http_host,
+            settings.http_port,
+            settings.mqtt_host,
+            settings.tls_names,
+            settings.http_loopback,
+        )
+        self._tls = open_tier_tls(doors, authority, settings.data_dir / "ca", self._clock.now_s())
         self._lease = StoreLease(self._documents, directory, "root", settings.store_lease_s)
         self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 
@@ -141,6 +152,7 @@ class App:
             settings.mqtt_port,
             settings.mqtt_username,
             settings.mqtt_password_file.read_text().strip(),
+            self._tls.broker,
         )
         events = PostingEvents(End.LOWER, lambda event: post[0](event))
         transport = MqttTransport(endpoint, "parent-root", events, tuning=PARENT_TUNING)
@@ -160,26 +172,23 @@ class App:
         audit = AuditLog(
             self._documents, self._clock, max_entries=settings.audit_max_entries, max_days=settings.audit_max_days
         )
-        server = HttpServer(
-            self._api(tier, mailbox, endpoint, audit),
-            settings.http_host,
-            settings.http_port,
-            threads=settings.http_threads,
-            max_body_bytes=settings.max_body_bytes,
-        )
+        api = self._api(tier, mailbox, endpoint, audit)
+        make = partial(HttpServer, api, threads=settings.http_threads, max_body_bytes=settings.max_body_bytes)
+        servers = self._tls.serve(make)
         mailbox.start()
         audit.start()
         transport.start()
-        server.start()
+        for server in servers:
+            server.start()
         self._stops = [
-            server.stop,
+            *(server.stop for server in servers),
             transport.stop,
             mailbox.stop,
             audit.stop,
             self._lease.stop,
             self._documents.close,
         ]
-        logger.info("event=serving port=%d", server.port)
+        logger.info("event=serving port=%d", servers[0].port)
 
     def stop(self) -> None:
         for stop in self._stops:

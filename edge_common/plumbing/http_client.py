@@ -22,7 +22,8 @@ from edge_common.model.errors import (
     Unsupported,
 )
 from edge_common.plumbing.addresses import is_loopback
-from edge_common.plumbing.tls import TlsFiles, client_context
+from edge_common.plumbing.tls import RenewingContext, TlsFiles, renewing_context
+from edge_common.plumbing.tls_errors import explain, is_refusal
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -46,7 +47,7 @@ _BY_STATUS: dict[int, type[HedgerowError]] = {
 
 class HttpClient:
     """Thread-safe. With https:// the server must be ours: `tls` says by which CA, else the system's CAs vouch for the
-    host's name. `context` takes the place of `tls`.
+    host's name. `context` takes the place of `tls`, which is read at each connection.
 
     urllib3 is imported at the first request: a node that never makes one does not pay for it.
     Raises InvalidInput for http:// to another machine: tokens and passwords would be there for all to read.
@@ -64,8 +65,7 @@ class HttpClient:
         self.base_url = base_url.rstrip("/")
         self.token = token
         self._timeout_s = timeout_s
-        self._tls = tls
-        self._context = context
+        self._context = renewing_context(tls) if tls is not None else context
         self._pool: PoolManager | None = None
         _refuse_plain(self.base_url)
 
@@ -109,21 +109,26 @@ class HttpClient:
             )
             return response.status, self._read(response)
         except HTTPError as error:
-            raise Unreachable(f"{self.base_url} did not answer {method} {path}: {error}") from error
+            raise self._failure(error, f"{method} {path}") from error
+
+    def _failure(self, error: Exception, request: str) -> HedgerowError:
+        cause = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error.__cause__
+        if isinstance(self._context, RenewingContext) and self._context.failure is not None:
+            cause = self._context.failure
+        if isinstance(cause, ssl.SSLError):
+            return (Forbidden if is_refusal(cause) else Unreachable)(explain(cause, self.base_url))
+        return Unreachable(f"{self.base_url} did not answer {request}: {error}")
 
     def _connections(self) -> "PoolManager":
         if self._pool is None:
             from urllib3 import PoolManager, Timeout
 
-            context = self._context
-            if context is None and self._tls is not None:
-                context = client_context(self._tls)
             self._pool = PoolManager(
                 num_pools=1,
                 maxsize=_POOLED_CONNECTIONS,
                 retries=False,
                 timeout=Timeout(total=self._timeout_s),
-                ssl_context=context,
+                ssl_context=self._context,
             )
         return self._pool
 

@@ -141,8 +141,11 @@ def server_context(files: ServerTls) -> ssl.SSLContext:
 def fetch_unverified(url: str, path: str, timeout_s: float = 10.0) -> Any:
     """The JSON that `url` answers to GET `path`, from whoever answers: send no secret and believe nothing before the
     CA in it is compared with a fingerprint. Raises as `HttpClient.request` does."""
+    from urllib3 import disable_warnings
+
     from edge_common.plumbing.http_client import HttpClient
 
+    disable_warnings()  # for the operator they would say what is done here on purpose
     client = HttpClient(url, timeout_s, context=unverified_context())
     try:
         return client.request("GET", path)
