@@ -4,6 +4,7 @@ import logging
 from typing import Protocol
 
 from edge_common.link.identity import IdentityFiles
+from edge_common.model.errors import HedgerowError
 from edge_common.plumbing.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,11 @@ class CertificateRenewal:
         if self._clock.now_s() < self._due_s or self._clock.monotonic_s() < self._asked_s + ASK_AGAIN_S:
             return ""
         self._asked_s = self._clock.monotonic_s()
-        return self._files.key().make_csr()
+        try:
+            return self._files.key().make_csr()
+        except (HedgerowError, OSError) as error:
+            logger.error("event=certificate_not_asked_for reason=%r", str(error))
+            return ""
 
     def take(self, certificate: str) -> None:
         identity = self._files.keep_certificate(certificate)

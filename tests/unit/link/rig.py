@@ -1,7 +1,7 @@
 """Both ends of a link over the broker in memory, with a clock that stands still until it is told to go on."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,9 @@ from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.events import Connected, Disconnected, End, LinkEvent, MessageArrived
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
-from edge_common.link.parent import ParentLinks
+from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.publisher import DesiredContent
+from edge_common.link.renewal import Renewal
 from edge_common.model.errors import HedgerowError, Unreachable
 from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation
@@ -143,8 +144,15 @@ class FakeReporter:
 class Child:
     """The lower end, its disk and its service; `restart` is a kill -9 and a start."""
 
-    def __init__(self, broker: MemoryBroker, clock: FakeClock, child_id: ChildId = CHILD) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        clock: FakeClock,
+        child_id: ChildId = CHILD,
+        make_renewal: Callable[[], Renewal | None] = lambda: None,
+    ) -> None:
         self.child_id = child_id
+        self._make_renewal = make_renewal
         self.documents = FailingDocuments()
         self.reporter = FakeReporter()
         self._broker = broker
@@ -157,7 +165,10 @@ class Child:
         self.transport = MemoryTransport(self._broker, self.child_id, self.inbox, last_will(self.child_id))
         store = DocumentDesiredStore(self.documents)
         boot_id = f"boot-{next(self._boots)}"
-        self.link = ChildLink(self.child_id, boot_id, self.transport, store, self.reporter, self._clock)
+        renewal = self._make_renewal()
+        self.link = ChildLink(
+            self.child_id, boot_id, self.transport, store, self.reporter, self._clock, renewal=renewal
+        )
         self.transport.start()
 
     def restart(self, *, loses_disk: bool = False) -> None:
@@ -185,7 +196,10 @@ class Child:
 class Parent:
     """The upper end, its store and its service; `restart` is a kill -9 and a start."""
 
-    def __init__(self, broker: MemoryBroker, clock: FakeClock, *children: ChildId) -> None:
+    def __init__(
+        self, broker: MemoryBroker, clock: FakeClock, *children: ChildId, certify: Certify | None = None
+    ) -> None:
+        self._certify = certify
         self.documents = FailingDocuments()
         self.owner = FakeOwner()
         self.children = list(children)
@@ -198,7 +212,9 @@ class Parent:
         self.inbox = Inbox(End.LOWER)
         self.transport = MemoryTransport(self._broker, "parent", self.inbox)
         store = DocumentLinkStore(self.documents)
-        self.links = ParentLinks(self.transport, store, self.owner, self._clock, lambda: next(self._ids))
+        self.links = ParentLinks(
+            self.transport, store, self.owner, self._clock, lambda: next(self._ids), certify=self._certify
+        )
         self.links.add_children(self.children)
         self.transport.start()
 
@@ -225,6 +241,12 @@ class Pair:
         self.broker = broker or MemoryBroker()
         self.parent = Parent(self.broker, self.clock, CHILD)
         self.child = Child(self.broker, self.clock)
+
+    @classmethod
+    def of(cls, clock: FakeClock, broker: MemoryBroker, parent: Parent, child: Child) -> "Pair":
+        made = cls.__new__(cls)
+        made.clock, made.broker, made.parent, made.child = clock, broker, parent, child
+        return made
 
     def settle(self) -> None:
         """Until nobody has anything more to say."""
