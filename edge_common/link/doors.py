@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge_common.link.join_desk import DoorParts
-from edge_common.link.join_tokens import JoinToken, TokenRecord
+from edge_common.link.join_tokens import TokenRecord
+from edge_common.link.token_text import JoinToken
 from edge_common.link.waiting_room import REFUSED_S, Newcomer
 from edge_common.model.errors import Conflict, InvalidInput
 from edge_common.model.ids import ChildId

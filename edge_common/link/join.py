@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge_common.link.child_keys import key_fingerprint_of
 from edge_common.link.identity import Identity, IdentityFiles
-from edge_common.link.join_tokens import parse_token
-from edge_common.link.members import key_fingerprint_of
+from edge_common.link.token_text import parse_token
 from edge_common.model.errors import Broken, InvalidInput, Temporary, Unauthenticated
 from edge_common.plumbing.addresses import is_loopback
 from edge_common.plumbing.http_client import HttpClient
@@ -136,4 +136,4 @@ def _call(client: HttpClient, method: str, path: str, body: Any) -> Any:
 def _reachable(mqtt: MqttAccess, parent_url: str) -> MqttAccess:
     """A broker on the parent's own loopback is where the parent is, seen from another machine."""
     host = urlsplit(parent_url).hostname or ""
-    return replace(mqtt, host=host) if is_loopback(mqtt.host) and not is_loopback(host) else mqtt
+    return replace(mqtt, host=host, is_tls=True) if is_loopback(mqtt.host) and not is_loopback(host) else mqtt

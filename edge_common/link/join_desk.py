@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_common.link.broker_admin import BrokerAdmin
+from edge_common.link.child_keys import child_id_of, key_fingerprint_of
 from edge_common.link.join_refusals import Ground, JoinRefused
 from edge_common.link.join_tokens import JoinTokens, new_secret
-from edge_common.link.members import Member, Members, child_id_of, key_fingerprint_of
+from edge_common.link.members import Member, Members
 from edge_common.link.nonces import Nonces
 from edge_common.link.waiting_room import WaitingRoom
 from edge_common.model.ids import NO_CHILD, ChildId

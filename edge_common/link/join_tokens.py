@@ -5,7 +5,6 @@ A secret has 256 random bits, so a plain hash is safe at rest.
 
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,38 +12,21 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge_common.link.join_refusals import Ground, JoinRefused
+from edge_common.link.token_text import JoinToken, parse_token
 from edge_common.model.errors import Broken, Conflict, InvalidInput, NotFound, Temporary
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.documents.codec import decode, encode
 from edge_common.plumbing.documents.interface import Document, Documents
 from edge_common.plumbing.files import write_secret
-from edge_common.plumbing.pki import FINGERPRINT_LENGTH
 from edge_common.wire.join_messages import ChildKind
 
 JOIN_TOKENS = "join_tokens"
 SECRET_BYTES = 32
-MIN_SECRET_LENGTH = 32
 MAX_TOKENS = 1_000
 KEEP_DEAD_S = 30 * 86_400.0
 """How long a token that is expired or revoked is still shown."""
 _TOKEN_ID_BYTES = 4
 _ATTEMPTS = 16
-_TOKEN = re.compile(
-    rf"(?P<id>[A-Za-z0-9]{{1,64}})\.(?P<secret>[A-Za-z0-9_-]{{{MIN_SECRET_LENGTH},256}})"
-    rf"(\.(?P<ca>[0-9a-f]{{{FINGERPRINT_LENGTH}}}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class JoinToken:
-    """`ca_fingerprint` "" pins nothing."""
-
-    token_id: str
-    secret: str = field(repr=False)
-    ca_fingerprint: str = ""
-
-    def __str__(self) -> str:
-        return ".".join(part for part in (self.token_id, self.secret, self.ca_fingerprint) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +73,6 @@ def new_secret() -> str:
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
-def parse_token(text: str) -> JoinToken:
-    """Raises InvalidInput; the message does not repeat the text."""
-    match = _TOKEN.fullmatch(text.strip())
-    if match is None:
-        raise InvalidInput("A join token looks like ID.SECRET.FINGERPRINT; this text does not.", "token")
-    return JoinToken(match["id"], match["secret"], match["ca"] or "")
-
-
 def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -127,7 +101,7 @@ class JoinTokens:
         self._forget_dead()
         if len(self.records()) >= MAX_TOKENS:
             raise Conflict(f"There are {MAX_TOKENS} join tokens; revoke some that are not needed.")
-        token = self._new_token(secrets.token_hex(_TOKEN_ID_BYTES))
+        token = mint(self._ca_fingerprint)
         now_s = self._clock.now_s()
         ends_s = now_s + (self._life_s if life_s is None else life_s)
         record = TokenRecord(token.token_id, self._kind, hash_secret(token.secret), now_s, ends_s, max_uses, note=note)
@@ -185,7 +159,7 @@ class JoinTokens:
         try:
             token = parse_token(self._file.read_text())
         except FileNotFoundError:
-            token = self._new_token(secrets.token_hex(_TOKEN_ID_BYTES))
+            token = mint(self._ca_fingerprint)
         except InvalidInput as error:
             raise Broken(f"{self._file} holds no join token; delete it and a new one is made.") from error
         pinned = replace(token, ca_fingerprint=self._ca_fingerprint)
@@ -196,6 +170,23 @@ class JoinTokens:
                 token.token_id, self._kind, hash_secret(token.secret), self._clock.now_s(), note="this machine's file",
                 is_file=True,
             )  # fmt: skip
+            self._documents.put(JOIN_TOKENS, encode(record, token.token_id))
+
+    def take_in(self, file: Path) -> None:
+        """The token that a set-up left for the first child: good once, for as long as any from when it was written.
+
+        Raises Broken when the file holds something else.
+        """
+        try:
+            token, made_at_s = parse_token(file.read_text()), file.stat().st_mtime
+        except FileNotFoundError:
+            return
+        except InvalidInput as error:
+            raise Broken(f"{file} holds no join token; delete it and set up again.") from error
+        ends_s = made_at_s + self._life_s
+        if ends_s > self._clock.now_s() and self._documents.get(JOIN_TOKENS, token.token_id) is None:
+            hashed = hash_secret(token.secret)
+            record = TokenRecord(token.token_id, self._kind, hashed, made_at_s, ends_s, 1, note="made by the set-up")
             self._documents.put(JOIN_TOKENS, encode(record, token.token_id))
 
     def drop_file(self) -> None:

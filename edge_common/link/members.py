@@ -1,10 +1,10 @@
 """The children of a parent: who was admitted, with which key, and until when its certificate is good."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from edge_common.link.child_keys import child_id_of, key_fingerprint_of
 from edge_common.model.errors import InvalidInput, NotFound, Temporary
 from edge_common.model.ids import ChildId
 from edge_common.plumbing.clock import Clock
@@ -19,7 +19,6 @@ REJOIN_GRACE_DAYS: Final = 365.0
 KEEP_FORGOTTEN_S: Final = 365 * 86_400.0
 """How long a forgotten child is told that it was forgotten, and not merely that it needs a token."""
 DAY_S: Final = 86_400.0
-_CHILD_ID_LENGTH = 24
 _ATTEMPTS = 16
 
 
@@ -39,15 +38,6 @@ class Member:
     @property
     def is_forgotten(self) -> bool:
         return self.forgotten_at_s is not None
-
-
-def child_id_of(public_der: bytes) -> ChildId:
-    """A child is named by its key: nobody else can claim its id, and it keeps it when its parent forgot all."""
-    return ChildId(hashlib.sha256(b"hedgerow child " + public_der).hexdigest()[:_CHILD_ID_LENGTH])
-
-
-def key_fingerprint_of(public_der: bytes) -> str:
-    return hashlib.sha256(public_der).hexdigest()
 
 
 def joined_children(documents: Documents) -> list[ChildId]:

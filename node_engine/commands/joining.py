@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from edge_common.link.join import Waiting, join
-from edge_common.link.join_tokens import parse_token
+from edge_common.link.token_text import parse_token
 from edge_common.model.errors import Conflict, Temporary
 from edge_common.plumbing.files import write_secret
 from edge_common.plumbing.settings import load

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from edge_common.link.child_keys import child_id_of, key_fingerprint_of
 from edge_common.link.identity import IdentityFiles
-from edge_common.link.members import child_id_of, key_fingerprint_of
 from edge_common.plumbing.pki import certificate_fingerprint
 from node_engine.settings import Settings
 

@@ -6,10 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from edge_common.link.broker_admin import BrokerAdmin, MemoryBrokerAdmin
+from edge_common.link.child_keys import child_id_of
 from edge_common.link.doors import Doors
 from edge_common.link.join_desk import DoorParts, JoinDesk, Joined, ParentAddress
 from edge_common.link.join_tokens import JoinTokens
-from edge_common.link.members import Members, child_id_of
+from edge_common.link.members import Members
 from edge_common.link.nonces import Nonces
 from edge_common.link.waiting_room import WaitingRoom
 from edge_common.model.ids import ChildId

@@ -10,13 +10,12 @@ from edge_common.link.join_tokens import (
     JOIN_TOKENS,
     KEEP_DEAD_S,
     MAX_TOKENS,
-    JoinToken,
     JoinTokens,
     hash_secret,
     is_secret_of,
     new_secret,
-    parse_token,
 )
+from edge_common.link.token_text import JoinToken, parse_token
 from edge_common.model.errors import Broken, Conflict, InvalidInput, NotFound
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.memory import MemoryDocuments
