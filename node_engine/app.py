@@ -31,6 +31,7 @@ from node_engine.adapters.probe import MachineProbe
 from node_engine.adapters.probing import InstanceProber
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime, RegistrySettings
+from node_engine.adapters.value_files import ValueFiles
 from node_engine.reporter import Profile
 from node_engine.service import NodeParts, node_service
 from node_engine.settings import PREFIX, Settings
@@ -160,4 +161,5 @@ def containerd_runtime(settings: Settings, logs: LogFiles) -> ContainerdRuntime:
         RegistrySettings(plain_http=settings.plain_http_registries, auth_file=settings.registry_auth_file),
         namespace=settings.containerd_namespace,
         cgroup_parent=settings.cgroup_parent,
+        values=ValueFiles(settings.values_dir),
     )

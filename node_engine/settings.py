@@ -1,5 +1,6 @@
 """Every knob of a node, from HEDGEROW_NODE_*."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Settings:
     labels: tuple[str, ...] = ()
     plain_http_registries: tuple[str, ...] = ()
     registry_auth_file: Path | None = None
+    secrets_dir: Path = Path("/run/hedgerow/secrets")
     reserved_memory_mb: int | None = None
     operations: int = 8
     report_interval_s: float = 10.0
@@ -41,6 +43,12 @@ class Settings:
     @property
     def instance_log_dir(self) -> Path:
         return self.log_dir or self.data_dir / "logs"
+
+    @property
+    def values_dir(self) -> Path:
+        """One of its own for each node of a machine: what belongs to none of its instances, a node removes."""
+        own = hashlib.sha256(str(self.data_dir.absolute()).encode()).hexdigest()[:12]
+        return self.secrets_dir / own
 
     def label_pairs(self) -> tuple[tuple[str, str], ...]:
         """Raises InvalidInput for a label that is not key=value."""

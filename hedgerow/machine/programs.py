@@ -97,6 +97,7 @@ def _node(layout: Layout, hostname: str) -> dict[str, str]:
     return {
         "DATA_DIR": str(layout.data_of(NODE)),
         "LOG_DIR": str(layout.logs / "instances"),
+        "SECRETS_DIR": str(layout.run / "secrets"),
         "CONTAINERD_ADDRESS": str(layout.containerd_socket),
         "PARENT_URL": layout.cluster_url,
         "JOIN_TOKEN_FILE": str(layout.data_of(CLUSTER) / "join-token"),

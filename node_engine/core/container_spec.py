@@ -13,6 +13,7 @@ from edge_common.model.service import ServiceSpec
 from node_engine.core import seccomp
 from node_engine.core.image_manifest import ImageConfig
 from node_engine.core.task import TaskPlan
+from node_engine.core.value_files import ValueMount, started_by_entry
 
 OciSpec = dict[str, Any]
 
@@ -153,15 +154,19 @@ def build(
     identity: Identity,
     node: NodeFacts,
     devices: Sequence[DeviceNode] = (),
+    values: Sequence[ValueMount] = (),
 ) -> OciSpec:
-    """Raises InvalidInput for what cannot run, such as a service without any command."""
+    """`values` are the files in memory that the instance gets.
+
+    Raises InvalidInput for what cannot run, such as a service without any command.
+    """
     spec = plan.spec
     return {
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs", "readonly": spec.is_root_read_only},
         "hostname": hostname(plan),
         "process": _process(plan, image, identity, node),
-        "mounts": _mounts(plan, node),
+        "mounts": [*_mounts(plan, node), *(_value_mount(each) for each in values)],
         "linux": {
             "cgroupsPath": f"{node.cgroup_parent}/{container_id}",
             "namespaces": _namespaces(plan.network_namespace),
@@ -208,7 +213,7 @@ def _process(plan: TaskPlan, image: ImageConfig, identity: Identity, node: NodeF
     return {
         "terminal": False,
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
-        "args": list(command(spec, image)),
+        "args": started_by_entry(command(spec, image), plan),
         "env": environment(plan, image, identity.home),
         "cwd": spec.working_directory or image.working_directory or "/",
         "capabilities": {"bounding": capabilities, "effective": active, "permitted": active},
@@ -321,6 +326,10 @@ def _mounts(plan: TaskPlan, node: NodeFacts) -> list[dict[str, Any]]:
     if not plan.network_namespace:
         mounts += [_mount(path, "bind", path, ["bind", "ro", "nosuid", "nodev"]) for path in node.host_files]
     return mounts
+
+
+def _value_mount(mount: ValueMount) -> dict[str, Any]:
+    return _mount(mount.path, "bind", mount.source, ["bind", "ro", "nosuid", "nodev"])
 
 
 def _mount(destination: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from edge_common.model.ids import ApplicationId, InstanceId, ServiceId
 from edge_common.model.service import ServiceSpec
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime, RegistrySettings
+from node_engine.adapters.value_files import ValueFiles
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState
 from tests.parts.containerd import Containerd
 from tests.parts.images import build_oci_archive, busybox_files
@@ -64,7 +65,12 @@ class Rig:
 
 
 @contextmanager
-def make_rig(containerd: Containerd, directory: Path, registries: RegistrySettings | None = None) -> Iterator[Rig]:
+def make_rig(
+    containerd: Containerd,
+    directory: Path,
+    registries: RegistrySettings | None = None,
+    values: ValueFiles | None = None,
+) -> Iterator[Rig]:
     logs = LogFiles(directory / "logs")
     runtime = ContainerdRuntime(
         str(containerd.address),
@@ -72,6 +78,7 @@ def make_rig(containerd: Containerd, directory: Path, registries: RegistrySettin
         registries,
         namespace=containerd.namespace,
         cgroup_parent=containerd.cgroup_parent,
+        values=values,
     )
     try:
         yield Rig(containerd, runtime, logs)

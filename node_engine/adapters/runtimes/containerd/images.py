@@ -14,6 +14,7 @@ from node_engine.adapters.runtimes.containerd import client as c
 from node_engine.adapters.runtimes.containerd.content import BlobSource, Content
 from node_engine.adapters.runtimes.containerd.locks import NamedLocks
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
+from node_engine.adapters.runtimes.containerd.registry_auth import RegistryLogin
 from node_engine.adapters.runtimes.containerd.unpack import SNAPSHOTTER, Progress, Unpacker, has_snapshot
 from node_engine.core.image_manifest import (
     MAX_CONFIG_BYTES,
@@ -54,7 +55,7 @@ class ImageSource(BlobSource, Protocol):
 
 
 class Registries(Protocol):
-    def open(self, reference: ImageReference, architecture: str) -> ImageSource: ...
+    def open(self, reference: ImageReference, architecture: str, login: RegistryLogin | None = None) -> ImageSource: ...
 
 
 class Images:
@@ -70,7 +71,9 @@ class Images:
         self._guard = threading.Lock()
         self._known: dict[str, LocalImage] = {}
 
-    def ensure(self, text: str, policy: PullPolicy, on_progress: Report) -> LocalImage:
+    def ensure(
+        self, text: str, policy: PullPolicy, on_progress: Report, login: RegistryLogin | None = None
+    ) -> LocalImage:
         """The image, unpacked and ready; pulls it when the policy says so. Raises TaskFailure or Unreachable."""
         known = self._known.get(text)
         if known is not None and policy is not PullPolicy.ALWAYS:
@@ -80,7 +83,7 @@ class Images:
         except InvalidInput as error:
             raise TaskFailure(str(error), Reason.IMAGE_NOT_FOUND, is_permanent=True) from error
         with self._locks.holding(str(reference)):
-            image = self._ensure(reference, policy, on_progress)
+            image = self._ensure(reference, policy, on_progress, login)
         with self._guard:
             self._known[text] = image
         return image
@@ -130,7 +133,9 @@ class Images:
             return None
         return LocalImage(name, digest, config)
 
-    def _ensure(self, reference: ImageReference, policy: PullPolicy, on_progress: Report) -> LocalImage:
+    def _ensure(
+        self, reference: ImageReference, policy: PullPolicy, on_progress: Report, login: RegistryLogin | None
+    ) -> LocalImage:
         local = self.find(str(reference))
         if local is not None and (policy is not PullPolicy.ALWAYS or reference.digest):
             return local
@@ -142,7 +147,7 @@ class Images:
             )
         on_progress(f"resolving {reference}")
         try:
-            source = self._registries.open(reference, self._architecture)
+            source = self._registries.open(reference, self._architecture, login)
             if local is not None and local.digest == digest_of(source.manifest):
                 return local
             logger.info("pulling image=%s", reference)

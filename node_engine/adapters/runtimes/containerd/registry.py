@@ -11,7 +11,12 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from edge_common.model.errors import InvalidInput
 from edge_common.model.lifecycle import Reason
 from node_engine.adapters.runtimes.containerd.http_blob import HttpBlob
-from node_engine.adapters.runtimes.containerd.registry_auth import Challenge, basic_credentials, parse_challenge
+from node_engine.adapters.runtimes.containerd.registry_auth import (
+    Challenge,
+    RegistryLogin,
+    basic_credentials,
+    parse_challenge,
+)
 from node_engine.core.image_manifest import (
     INDEX_TYPES,
     MANIFEST_TYPES,
@@ -53,9 +58,12 @@ class RegistryClient:
         self._guard = threading.Lock()
         self._pool_made: urllib3.PoolManager | None = None
 
-    def open(self, reference: ImageReference, architecture: str) -> "RegistryImage":
-        """Resolve to the manifest of this architecture; its blobs are fetched when they are asked for."""
-        session = _Session(self, self._settings, reference)
+    def open(self, reference: ImageReference, architecture: str, login: RegistryLogin | None = None) -> "RegistryImage":
+        """Resolve to the manifest of this architecture; its blobs are fetched when they are asked for.
+
+        `login` comes before the node's own file.
+        """
+        session = _Session(self, self._settings, reference, login)
         data, media_type = session.fetch_manifest(reference.version)
         document = parse_json(data, "its manifest")
         if is_index(document):
@@ -90,10 +98,17 @@ class RegistryImage:
 class _Session:
     """What is known while one image is pulled: where it is, and with which credentials."""
 
-    def __init__(self, client: RegistryClient, settings: RegistrySettings, reference: ImageReference) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        settings: RegistrySettings,
+        reference: ImageReference,
+        login: RegistryLogin | None,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._reference = reference
+        self._login = login
         host = _HUB_HOST if reference.registry == DEFAULT_REGISTRY else reference.registry
         scheme = "http" if host in settings.plain_http else "https"
         self._base = f"{scheme}://{host}/v2/{reference.repository}"
@@ -151,7 +166,9 @@ class _Session:
             raise self._unreachable(url, error) from error
 
     def _answer(self, challenge: Challenge) -> str:
-        basic = basic_credentials(self._settings.auth_file, self._reference.registry)
+        registry = self._reference.registry
+        basic = self._login.basic_for(registry) if self._login else ""
+        basic = basic or basic_credentials(self._settings.auth_file, registry)
         if challenge.scheme == "basic":
             if not basic:
                 self._fail(401, b"")
@@ -219,8 +236,8 @@ class _Session:
         name = self._reference
         if status in {401, 403}:
             raise TaskFailure(
-                f"The registry refuses to give out {name} (HTTP {status}); put a login for {name.registry} "
-                "into the node's registry auth file, or check the image's name.",
+                f"The registry refuses to give out {name} (HTTP {status}); give the service a registry_secret with a "
+                f"login for {name.registry}, put one into the node's registry auth file, or check the image's name.",
                 Reason.IMAGE_REFUSED,
                 is_permanent=True,
             )

@@ -14,6 +14,7 @@ from node_engine.adapters.runtimes.containerd import client as c
 from node_engine.adapters.runtimes.containerd.accounts_of_images import ImageAccounts
 from node_engine.adapters.runtimes.containerd.cgroups import Cgroups
 from node_engine.adapters.runtimes.containerd.devices import find_devices
+from node_engine.adapters.runtimes.containerd.entry import entry_program
 from node_engine.adapters.runtimes.containerd.events import Watcher
 from node_engine.adapters.runtimes.containerd.execs import Execs
 from node_engine.adapters.runtimes.containerd.images import Images, LocalImage
@@ -21,16 +22,28 @@ from node_engine.adapters.runtimes.containerd.importer import Archive
 from node_engine.adapters.runtimes.containerd.naming import container_id, key_of, labels
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
 from node_engine.adapters.runtimes.containerd.registry import RegistryClient, RegistrySettings
+from node_engine.adapters.runtimes.containerd.registry_auth import RegistryLogin, parse_login
 from node_engine.adapters.runtimes.containerd.tasks import Tasks, start_failure
-from node_engine.core.container_spec import DEFAULT_PIDS_LIMIT, NodeFacts, OciSpec, build, without_small_quota
+from node_engine.adapters.value_files import ValueFiles
+from node_engine.core.container_spec import (
+    DEFAULT_PIDS_LIMIT,
+    Identity,
+    NodeFacts,
+    OciSpec,
+    build,
+    without_small_quota,
+)
 from node_engine.core.image_reference import parse
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState, TaskUsage
+from node_engine.core.value_files import ENTRY, ValueMount, files_of, has_variables
 from node_engine.ports import ExecResult, TaskFailure
 
 logger = logging.getLogger(__name__)
 
 RUNTIME = "container"
 NAMESPACE = "hedgerow"
+VALUES_DIRECTORY = Path("/run/hedgerow/secrets")
+"""Each runtime needs one of its own below it: what belongs to none of its containers, it removes."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "riscv64": "riscv64", "ppc64le": "ppc64le"}
 _STATES = {pb.CREATED: TaskState.CREATED, pb.STOPPED: TaskState.EXITED}
 
@@ -39,6 +52,17 @@ def node_architecture() -> str:
     """This machine's, in Go's words."""
     machine = platform.machine()
     return _ARCHITECTURES.get(machine, machine)
+
+
+def _login(plan: TaskPlan) -> RegistryLogin | None:
+    """Raises TaskFailure when the secret is no login."""
+    ref = plan.spec.registry_login
+    if ref is None:
+        return None
+    try:
+        return parse_login(plan.value_of(ref), str(ref))
+    except InvalidInput as error:
+        raise TaskFailure(str(error), Reason.IMAGE_REFUSED, is_permanent=True) from error
 
 
 def _capability_mask() -> int:
@@ -61,6 +85,7 @@ class ContainerdRuntime:
         namespace: str = NAMESPACE,
         cgroup_parent: str = f"/{NAMESPACE}",
         default_pids_limit: int = DEFAULT_PIDS_LIMIT,
+        values: ValueFiles | None = None,
     ) -> None:
         self._client = c.Client(address, namespace)
         self._architecture = node_architecture()
@@ -69,6 +94,7 @@ class ContainerdRuntime:
         self._tasks = Tasks(self._client)
         self._execs = Execs(self._client)
         self._logs = logs
+        self._values = values or ValueFiles(VALUES_DIRECTORY / namespace)
         self._cgroups = Cgroups(cgroup_parent)
         self._facts = NodeFacts(
             self._architecture,
@@ -91,7 +117,7 @@ class ContainerdRuntime:
         self._ensure_namespace()
         with self._making(container_id(plan.key)):
             for is_last in (False, True):
-                image = self._images.ensure(plan.spec.image, plan.spec.pull_policy, on_progress)
+                image = self._images.ensure(plan.spec.image, plan.spec.pull_policy, on_progress, _login(plan))
                 try:
                     self._make(plan, image)
                 except c.Refused as error:
@@ -113,16 +139,20 @@ class ContainerdRuntime:
         name = container_id(key)
         self._tasks.end(name, grace_s)
         self._tasks.clear(name)
+        self._values.remove(name)
 
     def remove(self, key: TaskKey) -> None:
         self.stop(key, 0)
 
     def observe(self) -> list[Task]:
         """A container without a process, as a reboot or a crash leaves it, has EXITED, and nobody knows how."""
+        with_values = self._values.containers()
         with self._guard:
             being_made = set(self._being_made)
         containers = set(self._tasks.list_containers())
         seen = {process.id: process for process in self._tasks.list()}
+        # In this order: what had values before we looked is being made, or there, or gone.
+        self._values.sweep(with_values, being_made | containers | seen.keys())
         tasks = [self._task_of(process) for process in seen.values()]
         for name in containers - seen.keys() - being_made:
             key = key_of(name)
@@ -204,9 +234,20 @@ class ContainerdRuntime:
     def _spec(self, plan: TaskPlan, name: str, image: LocalImage) -> OciSpec:
         try:
             identity = self._accounts.resolve(plan.spec.user or image.config.user, image.config.chain_id)
-            return build(plan, name, image.config, identity, self._facts, find_devices(plan.spec))
+            values = self._put_values(plan, name, identity)
+            return build(plan, name, image.config, identity, self._facts, find_devices(plan.spec), values)
         except InvalidInput as error:
             raise TaskFailure(str(error), Reason.START_FAILED, is_permanent=True) from error
+
+    def _put_values(self, plan: TaskPlan, name: str, identity: Identity) -> tuple[ValueMount, ...]:
+        files = files_of(plan)
+        if not files:
+            return ()
+        mounts = self._values.write(name, files, identity.uid, identity.gid)
+        if not has_variables(plan):
+            return mounts
+        program = self._values.add_program(name, "entry", entry_program(self._architecture))
+        return (*mounts, ValueMount(program, ENTRY))
 
     def _task_of(self, process: pb.Process) -> Task | None:
         key = key_of(process.id)
