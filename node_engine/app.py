@@ -26,6 +26,7 @@ from node_engine.adapters.cluster_address import dialled_url
 from node_engine.adapters.engine_lock import EngineLock
 from node_engine.adapters.link_note import NotingEvents, forget_note
 from node_engine.adapters.log_files import LogFiles
+from node_engine.adapters.networks import open_network
 from node_engine.adapters.pool import ThreadPool
 from node_engine.adapters.probe import MachineProbe
 from node_engine.adapters.probing import InstanceProber
@@ -106,6 +107,7 @@ class App:
                 report_interval_s=settings.report_interval_s,
                 sealing=load_or_make_sealing_key(settings.data_dir / "identity" / "sealing.key"),
                 renewal=CertificateRenewal(self._identity_files, self._clock),
+                network=open_network(settings.net_manager_url, settings.net_manager_token_file),
             )
         )
         mailbox = Mailbox(service, name="node")

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_common.model.ids import InstanceId
 from edge_common.model.probes import ProbeRole
 from node_engine.core.health import Answer
+from node_engine.core.network import NetworkView, Place
 from node_engine.core.operations import Failure, Operation
 from node_engine.core.task import Task, TaskKey
 
@@ -49,6 +51,37 @@ class ProbeAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkLooked:
+    """`view` is None when the network manager did not answer; `detail` says why."""
+
+    view: NetworkView | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAttached:
+    """A start has a network for its instance."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCorrected:
+    """One was taken away (`place` is None) or found again, or that failed: then `detail` says why."""
+
+    instance_id: InstanceId
+    place: Place | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkGranted:
+    """The network manager was told its subnets; `detail` says why not."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AddressFound:
     address: str
 
@@ -64,5 +97,16 @@ class QuestionAnswered:
 
 
 NodeEvent = (
-    TaskChanged | Observed | OperationDone | Progressed | ProbeAnswered | AddressFound | LogsTrimmed | QuestionAnswered
+    TaskChanged
+    | Observed
+    | OperationDone
+    | Progressed
+    | ProbeAnswered
+    | NetworkLooked
+    | NetworkAttached
+    | NetworkCorrected
+    | NetworkGranted
+    | AddressFound
+    | LogsTrimmed
+    | QuestionAnswered
 )

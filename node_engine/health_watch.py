@@ -37,6 +37,7 @@ class Judgement:
 class _Followed:
     key: TaskKey
     runtime: str
+    address: str
     checked: Checked
 
 
@@ -58,7 +59,9 @@ class HealthWatch:
             known = self._followed.get(record.instance_id)
             if known is None or known.key != record.key:
                 checked = health.adopted(record.spec.probes, record.health, self._clock.monotonic_s())
-                self._followed[record.instance_id] = _Followed(record.key, record.spec.runtime, checked)
+                self._followed[record.instance_id] = _Followed(
+                    record.key, record.spec.runtime, record.ip or LOOPBACK, checked
+                )
 
     def ask(self) -> float:
         """Put the questions that are due; returns the seconds until the next ones are."""
@@ -90,12 +93,14 @@ class HealthWatch:
             probe = followed.checked.probes.of(role)
             if probe is not None and self._pool.room():
                 followed.checked = health.asked(followed.checked, role)
-                self._pool.submit(partial(_ask, self._prober, followed.key, followed.runtime, role, probe))
+                self._pool.submit(
+                    partial(_ask, self._prober, followed.key, followed.runtime, followed.address, role, probe)
+                )
 
 
-def _ask(prober: Prober, key: TaskKey, runtime: str, role: ProbeRole, probe: Probe) -> ProbeAnswered:
+def _ask(prober: Prober, key: TaskKey, runtime: str, address: str, role: ProbeRole, probe: Probe) -> ProbeAnswered:
     try:
-        answer = prober.ask(key, runtime, probe, LOOPBACK)
+        answer = prober.ask(key, runtime, probe, address)
     except Exception:
         logger.exception("event=probe_broke task=%s role=%s", key, role)
         answer = Answer(False, "the node engine failed over the probe; its log says how")

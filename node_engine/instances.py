@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
-from edge_common.model.lifecycle import Health, State
+from edge_common.model.lifecycle import TERMINAL, Health, State
 from edge_common.plumbing.clock import Clock
 from edge_common.wire.messages import DesiredService
+from node_engine.core.network import Place
 from node_engine.core.operations import Operation, Outcome, StartTask
 from node_engine.core.ports_in_use import hindrance
 from node_engine.core.reconcile import Situation, Step, advance, done, failed
@@ -19,6 +20,7 @@ from node_engine.core.strays import removal
 from node_engine.core.task import Task, TaskKey, TaskState
 from node_engine.events import Observed, OperationDone, Progressed, TaskChanged
 from node_engine.health_watch import Judgement
+from node_engine.networks import Networks
 from node_engine.observer import Observer
 from node_engine.operator import Operator
 from node_engine.ports import RecordStore
@@ -41,8 +43,17 @@ class _Round:
 class Instances:
     """All calls come from the mailbox's thread."""
 
-    def __init__(self, store: RecordStore, operator: Operator, observer: Observer, seen: Seen, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RecordStore,
+        operator: Operator,
+        observer: Observer,
+        networks: Networks,
+        seen: Seen,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._networks = networks
         self._operator = operator
         self._observer = observer
         self._seen = seen
@@ -85,6 +96,24 @@ class Instances:
                     self._mark_all()
             case Progressed(key=key, text=text):
                 self._progressed(key, text)
+
+    def attached(self, place: Place) -> None:
+        """It has this network from now on; of one that is not known here it is swept again."""
+        record = self._records.get(place.instance_id)
+        if record is not None and (record.ip, record.ip_v6) != (place.ip, place.ip_v6):
+            self._records[place.instance_id] = replace(record, ip=place.ip, ip_v6=place.ip_v6)
+            self._unsaved.add(place.instance_id)
+            self._untold[place.instance_id] = None
+
+    def needs_network(self, instance_id: InstanceId) -> bool:
+        """Whether something of it may still be there, or is to come."""
+        record = self._records.get(instance_id)
+        if instance_id in self._operator.busy or self._seen.tasks_of(instance_id):
+            return True
+        if record is None:
+            return not (self._wishes.is_complete and self._observer.has_seen_all())
+        is_to_come = self._wishes.is_wanted(instance_id) and record.state not in TERMINAL
+        return is_to_come or record.task_attempt is not None
 
     def judge(self, judgement: Judgement) -> None:
         record = self._records.get(judgement.key.instance_id)
@@ -158,6 +187,7 @@ class Instances:
         operation, failure = event.operation, event.failure
         instance_id = operation.key.instance_id
         self._seen.touch(instance_id)
+        self._networks.touch(instance_id)
         if failure is None and isinstance(operation, StartTask):
             self._seen.note(operation.runtime, Task(operation.key, TaskState.RUNNING))
         elif failure is None:
@@ -254,7 +284,8 @@ class Instances:
         missing = record.missing_values
         if missing:
             return f"waiting for the {missing[0].kind} {missing[0].name}, which has not come yet"
-        return hindrance(record, self._leaving(decided)) if record.spec.ports else ""
+        waits = hindrance(record, self._leaving(decided)) if record.spec.ports else ""
+        return waits or self._networks.hindrance(record.instance_id)
 
     def _leaving(self, decided: _Round) -> Iterable[Record]:
         for instance_id, known in self._records.items():

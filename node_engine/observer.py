@@ -44,6 +44,10 @@ class Observer:
         """The runtimes that answered when last asked; at the start all."""
         return tuple(sorted(name for name, watched in self._watched.items() if not watched.failures))
 
+    def has_seen_all(self) -> bool:
+        """Whether each runtime has told all its tasks at least once."""
+        return all(self._seen.has_observed(name) for name in self._runtimes)
+
     def knows(self, runtime: str) -> bool:
         return runtime in self._runtimes
 

@@ -7,11 +7,13 @@ from typing import Protocol
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
+from edge_common.model.network import Subnet
 from edge_common.model.node import Usage
 from edge_common.model.probes import Probe as HealthProbe
 from node_engine.core.capacity import Machine
 from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
+from node_engine.core.network import NetworkView, Place
 from node_engine.core.record import Record
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskUsage
 
@@ -78,6 +80,26 @@ class RecordStore(Protocol):
 
     def save(self, puts: Iterable[Record], removed: Iterable[InstanceId]) -> None:
         """Durable, all at once, when it returns. Raises Unreachable."""
+
+
+class Network(Protocol):
+    """Makes and removes the networks of instances.
+
+    Thread-safe; each call is idempotent and bounded in time, and raises an error of the tree.
+    """
+
+    @property
+    def is_overlay(self) -> bool:
+        """Whether each instance has a network of its own; else all have the host's."""
+
+    def attach(self, instance_id: InstanceId) -> Place: ...
+
+    def detach(self, instance_id: InstanceId) -> None: ...
+
+    def look(self) -> NetworkView: ...
+
+    def grant(self, subnets: Sequence[Subnet]) -> None:
+        """From now on this node has these."""
 
 
 class Pool(Protocol):

@@ -11,6 +11,7 @@ from edge_common.model.node import NodeInfo
 from edge_common.plumbing.clock import Clock
 from node_engine.core.capacity import capacity
 from node_engine.instances import Instances
+from node_engine.networks import Networks
 from node_engine.observer import Observer
 from node_engine.ports import Probe
 from node_engine.questions import Questions
@@ -38,6 +39,7 @@ class NodeReporter:
         profile: Profile,
         instances: Instances,
         observer: Observer,
+        networks: Networks,
         questions: Questions,
         probe: Probe,
         clock: Clock,
@@ -45,6 +47,7 @@ class NodeReporter:
         self._profile = profile
         self._instances = instances
         self._observer = observer
+        self._networks = networks
         self._questions = questions
         self._probe = probe
         self._clock = clock
@@ -88,4 +91,5 @@ class NodeReporter:
             labels=self._profile.labels,
             version=self._profile.version,
             sealing_key=self._profile.sealing_key,
+            has_overlay=self._networks.is_ready,
         )

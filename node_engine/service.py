@@ -17,6 +17,10 @@ from node_engine.core.seen import Seen
 from node_engine.events import (
     AddressFound,
     LogsTrimmed,
+    NetworkAttached,
+    NetworkCorrected,
+    NetworkGranted,
+    NetworkLooked,
     Observed,
     OperationDone,
     ProbeAnswered,
@@ -26,9 +30,10 @@ from node_engine.events import (
 )
 from node_engine.health_watch import HealthWatch
 from node_engine.instances import Instances
+from node_engine.networks import HostNetwork, Networks, connecting
 from node_engine.observer import Observer
 from node_engine.operator import MAX_STARTS, Operator, Post, opening_with
-from node_engine.ports import Logs, Pool, Probe, Prober, RecordStore, Runtime
+from node_engine.ports import Logs, Network, Pool, Probe, Prober, RecordStore, Runtime
 from node_engine.questions import Questions
 from node_engine.reporter import NodeReporter, Profile
 
@@ -65,19 +70,20 @@ class NodeParts:
     report_interval_s: float = REPORT_INTERVAL_S
     sealing: SealingKey = field(default_factory=new_sealing_key)
     renewal: Renewal | None = None
+    network: Network = field(default_factory=HostNetwork)
 
 
 def node_service(parts: NodeParts) -> "NodeService":
     seen = Seen()
     observer = Observer(parts.runtimes, seen, parts.chores, parts.clock)
-    operator = Operator(
-        parts.runtimes, parts.pool, parts.clock, parts.post, parts.max_starts, opening_with(parts.sealing)
-    )
-    instances = Instances(parts.records, operator, observer, seen, parts.clock)
+    networks = Networks(parts.network, parts.chores, parts.clock)
+    prepare = connecting(parts.network, parts.post, opening_with(parts.sealing))
+    operator = Operator(parts.runtimes, parts.pool, parts.clock, parts.post, parts.max_starts, prepare)
+    instances = Instances(parts.records, operator, observer, networks, seen, parts.clock)
     health = HealthWatch(parts.prober, parts.probing, parts.clock)
     questions = Questions(instances.records, parts.runtimes, parts.logs, parts.chores)
     profile = replace(parts.profile, sealing_key=parts.sealing.public)
-    reporter = NodeReporter(profile, instances, observer, questions, parts.probe, parts.clock)
+    reporter = NodeReporter(profile, instances, observer, networks, questions, parts.probe, parts.clock)
     link = ChildLink(
         ChildId(parts.profile.node_id),
         parts.boot_id,
@@ -88,7 +94,7 @@ def node_service(parts: NodeParts) -> "NodeService":
         parts.report_interval_s,
         parts.renewal,
     )
-    return NodeService(parts, link, instances, observer, health, reporter, questions)
+    return NodeService(parts, link, instances, observer, networks, health, reporter, questions)
 
 
 class NodeService:
@@ -98,6 +104,7 @@ class NodeService:
         link: ChildLink,
         instances: Instances,
         observer: Observer,
+        networks: Networks,
         health: HealthWatch,
         reporter: NodeReporter,
         questions: Questions,
@@ -105,6 +112,7 @@ class NodeService:
         self.link = link
         self.instances = instances
         self._observer = observer
+        self._networks = networks
         self._health = health
         self._reporter = reporter
         self._questions = questions
@@ -130,6 +138,10 @@ class NodeService:
                 judgement = self._health.heard(event)
                 if judgement is not None:
                     self.instances.judge(judgement)
+            case NetworkAttached() | NetworkCorrected() | NetworkGranted() | NetworkLooked():
+                self._networks.handle(event)
+                if isinstance(event, NetworkAttached):
+                    self.instances.attached(event.place)
             case QuestionAnswered():
                 self._questions.answered()
             case AddressFound(address=address):
@@ -143,6 +155,7 @@ class NodeService:
         changed = self.link.take_changes()
         self.instances.want(changed, self.link.desired, is_complete=self.link.acked_revision > 0)
         news = self.instances.settle()
+        self._networks.settle(self.instances.needs_network, ())
         for observation in news:
             self.link.observe(observation)
         self._health.follow(self.instances.records[each.instance_id] for each in news)
@@ -164,7 +177,13 @@ class NodeService:
         if self._reporter.has_news():
             self.link.touch()
         wake_s = self.instances.wake()
-        return min(TICK_S, self.link.due_in_s(), self._observer.due_in_s(), TICK_S if wake_s is None else wake_s)
+        return min(
+            TICK_S,
+            self.link.due_in_s(),
+            self._observer.due_in_s(),
+            self._networks.due_in_s(),
+            TICK_S if wake_s is None else wake_s,
+        )
 
     def _chore(self, job: Callable[[], object | None]) -> bool:
         if not self._chores.room():

@@ -14,7 +14,8 @@ class Settings:
     """`name` "" is the host's name, `address` "" the one from which the parent is reached. `labels` are key=value.
 
     `log_dir` None is a directory in `data_dir`. `reserved_memory_mb` is kept from instances; None is a tenth of the
-    machine's, at most 512. `operations` is how many containers are made or stopped at once.
+    machine's, at most 512. `net_manager` is unix:///path or http://127.0.0.1:port; "" is `network_port` when there is
+    one, and else none. `operations` is how many containers are made or stopped at once.
     """
 
     data_dir: Path = Path("/var/lib/hedgerow/node")
@@ -27,6 +28,8 @@ class Settings:
     name: str = ""
     address: str = ""
     network_port: int = 0
+    net_manager: str = ""
+    net_manager_token_file: Path = Path("/var/lib/hedgerow/net/token")
     labels: tuple[str, ...] = ()
     plain_http_registries: tuple[str, ...] = ()
     registry_auth_file: Path | None = None
@@ -35,6 +38,13 @@ class Settings:
     operations: int = 8
     report_interval_s: float = 10.0
     log_level: str = "INFO"
+
+    @property
+    def net_manager_url(self) -> str:
+        """Where the network manager is; "" when instances have the host's network."""
+        if self.net_manager or not self.network_port:
+            return self.net_manager
+        return f"http://127.0.0.1:{self.network_port}"
 
     @property
     def documents_url(self) -> str:

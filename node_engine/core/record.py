@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
-from edge_common.model.lifecycle import Health, Reason, State
+from edge_common.model.lifecycle import TERMINAL, Health, Reason, State
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import SealedValue, ValueRef
 from node_engine.core.task import TaskKey, TaskPlan
@@ -26,9 +26,10 @@ class Record:
     So it keeps the values of that spec, too, sealed for this node: it may have to start again without a network.
 
     `health` is what the probes of the running attempt found last, and UNKNOWN while nothing was found.
-    `attempt` is the one that runs or is to be made next. `task_attempt` is the one of which something may exist in
-    the runtime, None when nothing can. `restarts` counts since the last long run, `failed_starts` since the last
-    start. The fields from `not_before_s` on are on the monotonic clock and end with the engine; None is "not known".
+    `attempt` is the one that runs or is to be made next. `task_attempt` is the one of which something may exist in the
+    runtime, None when nothing can. `restarts` counts since the last long run, `failed_starts` since the last start.
+    `ip` and `ip_v6` are those of its own network, "" with the host's. The fields from `not_before_s` on are on the
+    monotonic clock and end with the engine; None is "not known".
     """
 
     instance_id: InstanceId
@@ -52,6 +53,8 @@ class Record:
     retry_cleanup_s: float | None = None
     failed_cleanups: int = 0
     sealed: tuple[SealedValue, ...] = ()
+    ip: str = ""
+    ip_v6: str = ""
 
     @property
     def key(self) -> TaskKey:
@@ -103,5 +106,7 @@ def observation_of(record: Record) -> Observation:
         detail=record.detail,
         health=health_of(record),
         exit_code=record.exit_code,
+        instance_ip="" if record.state in TERMINAL else record.ip,
+        instance_ip_v6="" if record.state in TERMINAL else record.ip_v6,
         changed_at_s=record.changed_at_s,
     )

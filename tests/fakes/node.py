@@ -10,14 +10,18 @@ from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
 from edge_common.model.errors import Overloaded
 from edge_common.model.ids import ChildId, InstanceId, NodeId
 from edge_common.model.node import Usage
+from edge_common.model.probes import Probe
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.interface import Documents
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.mailbox import Mailbox
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.core.capacity import Machine
+from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
-from node_engine.ports import Runtime
+from node_engine.core.task import TaskKey
+from node_engine.networks import HostNetwork
+from node_engine.ports import Network, Runtime
 from node_engine.reporter import Profile
 from node_engine.service import NodeParts, NodeService, node_service
 from tests.fakes.runtime import FakeRuntime
@@ -87,6 +91,19 @@ class FakeProbe:
         return "192.0.2.1"
 
 
+class FakeProber:
+    """Everybody is well but who is in `unwell`, with what is wrong."""
+
+    def __init__(self) -> None:
+        self.unwell: dict[InstanceId, str] = {}
+        self.asked: list[tuple[TaskKey, Probe]] = []
+
+    def ask(self, key: TaskKey, runtime: str, probe: Probe, address: str) -> Answer:
+        self.asked.append((key, probe))
+        detail = self.unwell.get(key.instance_id)
+        return Answer(True) if detail is None else Answer(False, detail)
+
+
 class FakeLogs:
     def __init__(self) -> None:
         self.texts: dict[InstanceId, bytes] = {}
@@ -119,6 +136,8 @@ class FakeNode:
     documents: Documents = field(default_factory=MemoryDocuments)
     logs: FakeLogs = field(default_factory=FakeLogs)
     probe: FakeProbe = field(default_factory=FakeProbe)
+    prober: FakeProber = field(default_factory=FakeProber)
+    network: Network = field(default_factory=HostNetwork)
     has_manual_pools: bool = False
     capacity: int = 64
     boots: int = 0
@@ -147,6 +166,9 @@ class FakeNode:
                 runtimes=runtimes,
                 pool=self.pool,
                 chores=self.chores,
+                probing=InlinePool(post),
+                prober=self.prober,
+                network=self.network,
                 probe=self.probe,
                 logs=self.logs,
                 clock=self.clock,

@@ -38,6 +38,7 @@ class FakeRuntime:
         self.most_at_once: Counter[InstanceId] = Counter()
         self.started: list[TaskKey] = []
         self.stopped: list[TaskKey] = []
+        self.plans: list[TaskPlan] = []
 
     @property
     def name(self) -> str:
@@ -46,6 +47,7 @@ class FakeRuntime:
     def create(self, plan: TaskPlan, on_progress: Callable[[str], None]) -> None:
         with self._call():
             self._fail(plan.key.instance_id)
+            self.plans.append(plan)
             if plan.key not in self._tasks:
                 on_progress("unpacking the image")
                 self._tasks[plan.key] = Task(plan.key, TaskState.CREATED)

@@ -5,6 +5,7 @@ from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import FakeClock
 from node_engine.core.record import Record
+from node_engine.ports import Network
 from node_engine.service import NodeService
 from tests.fakes.node import FakeNode, InlinePool, ManualPool
 from tests.fakes.parent import FakeParent
@@ -20,11 +21,13 @@ def make_spec(name: str = "s1", **fields: object) -> ServiceSpec:
 
 
 class World:
-    def __init__(self, *, has_manual_pools: bool = False, capacity: int = 64) -> None:
+    def __init__(self, *, has_manual_pools: bool = False, capacity: int = 64, network: Network | None = None) -> None:
         self.clock = FakeClock()
         self.broker = MemoryBroker()
         self.parent = FakeParent(self.broker, NODE)
         self.node = FakeNode(self.broker, self.clock, NODE, has_manual_pools=has_manual_pools, capacity=capacity)
+        if network is not None:
+            self.node.network = network
         self.node.boot()
         self.settle()
 

@@ -1,0 +1,76 @@
+"""The networks of instances, made by NetManager."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from edge_common.model.errors import InvalidInput
+from edge_common.model.ids import InstanceId
+from edge_common.model.network import Subnet
+from edge_common.plumbing.addresses import is_loopback
+from edge_common.plumbing.http_client import HttpClient
+from edge_common.plumbing.secret_file import read_secret
+from edge_common.plumbing.unix_client import SCHEME, UnixHttpClient
+from edge_common.wire import routes
+from edge_common.wire.codec import from_document, to_document
+from edge_common.wire.net_messages import InstancePlace, InstancePlaces, NetworkState, SubnetGrant
+from node_engine.core.network import NetworkView, Place
+from node_engine.networks import HostNetwork
+from node_engine.ports import Network
+
+TIMEOUT_S = 15.0
+
+
+class NetManagerNetwork:
+    """Thread-safe."""
+
+    is_overlay = True
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    def attach(self, instance_id: InstanceId) -> Place:
+        return _place(from_document(InstancePlace, self._client.request("PUT", _path(instance_id))))
+
+    def detach(self, instance_id: InstanceId) -> None:
+        self._client.request("DELETE", _path(instance_id))
+
+    def look(self) -> NetworkView:
+        state = from_document(NetworkState, self._client.request("GET", routes.HEALTH))
+        listed = from_document(InstancePlaces, self._client.request("GET", routes.NET_INSTANCES))
+        return NetworkView(
+            "" if state.is_ready else state.detail,
+            state.subnets,
+            state.subnets_wanted,
+            tuple(_place(each) for each in listed.instances),
+        )
+
+    def grant(self, subnets: Sequence[Subnet]) -> None:
+        self._client.request("PUT", routes.NET_SUBNETS, json=to_document(SubnetGrant(tuple(subnets))))
+
+
+def open_network(url: str, token_file: Path | None) -> Network:
+    """ "" is the host's network, else unix:///path or http://127.0.0.1:port. Raises InvalidInput."""
+    if not url:
+        return HostNetwork()
+    if url.startswith(f"{SCHEME}/"):
+        return NetManagerNetwork(UnixHttpClient(Path(url.removeprefix(SCHEME)), TIMEOUT_S))
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+        raise InvalidInput(
+            f"The network manager is {url!r}; it must be unix:///path, or http:// and an address of loopback.",
+            "net_manager",
+        )
+    if token_file is None or not token_file.is_file():
+        raise InvalidInput(
+            f"To use NetManager at {url} its token is needed; name the file that has it.", "net_manager_token_file"
+        )
+    return NetManagerNetwork(HttpClient(url, TIMEOUT_S, token=read_secret(token_file)))
+
+
+def _path(instance_id: InstanceId) -> str:
+    return routes.NET_INSTANCE_ONE.replace("<instance_id>", quote(instance_id, safe=""))
+
+
+def _place(said: InstancePlace) -> Place:
+    return Place(said.instance_id, said.namespace, said.ip, said.ip_v6)
