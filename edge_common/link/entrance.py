@@ -21,9 +21,11 @@ from edge_common.plumbing.addresses import is_loopback
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.documents.interface import Documents
 from edge_common.plumbing.rate_limit import RateLimit
+from edge_common.plumbing.tier_tls import TlsMode
 from edge_common.wire.join_messages import ChildKind
 
 TOKEN_FILE = "join-token"  # noqa: S105 - the name of the file
+THE_PARENTS = "same"
 
 
 class RoomMode(StrEnum):
@@ -36,11 +38,11 @@ class RoomMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntranceSettings:
-    """`is_local`: only this machine can reach the parent. Then its token in a file is enough, and never expires."""
+    """`has_token_file`: children on this machine join with a token in a file, which never expires."""
 
     kind: ChildKind
     data_dir: Path
-    is_local: bool
+    has_token_file: bool
     is_room_open: bool
     token_life_s: float
 
@@ -66,16 +68,35 @@ class Entrance:
 
 
 def entrance_settings(
-    kind: ChildKind, data_dir: Path, bind_host: str, waiting_room: str, token_life_s: float
+    kind: ChildKind,
+    data_dir: Path,
+    bind_host: str,
+    waiting_room: str,
+    token_life_s: float,
+    *,
+    has_local_children: bool = False,
 ) -> EntranceSettings:
-    """Raises InvalidInput for a mode of the waiting room that does not exist."""
+    """`has_local_children`: there are some on this machine beside those from elsewhere.
+
+    Raises InvalidInput for a mode of the waiting room that does not exist.
+    """
     if waiting_room not in set(RoomMode):
         raise InvalidInput(
             f"waiting_room is {waiting_room!r}; it must be one of {', '.join(RoomMode)}.", "waiting_room"
         )
     is_local = is_loopback(bind_host)
     is_open = waiting_room == RoomMode.ON or (waiting_room == RoomMode.AUTO and not is_local)
-    return EntranceSettings(kind, data_dir, is_local, is_open, token_life_s)
+    return EntranceSettings(kind, data_dir, is_local or has_local_children, is_open, token_life_s)
+
+
+def parent_address(
+    name: str, mqtt_host: str, mqtt_port: int, child_host: str, child_port: int, tls: str
+) -> ParentAddress:
+    """`child_host` "" and `child_port` 0: children reach the broker as their parent does; THE_PARENTS: on the host on
+    which they reach the parent."""
+    host = child_host or mqtt_host
+    is_tls = tls == TlsMode.ON or not is_loopback(host)
+    return ParentAddress(name, "" if host == THE_PARENTS else host, child_port or mqtt_port, is_tls=is_tls)
 
 
 def open_entrance(
@@ -86,14 +107,18 @@ def open_entrance(
     address: ParentAddress,
     clock: Clock,
     calls: LinkCalls,
+    first_token_file: Path | None = None,
 ) -> Entrance:
+    """`first_token_file`: left there by a set-up, for the first child."""
     fingerprint = members.authority.fingerprint
     file = settings.data_dir / TOKEN_FILE
     tokens = JoinTokens(documents, clock, settings.kind, fingerprint, settings.token_life_s, file)
-    if settings.is_local:
+    if settings.has_token_file:
         tokens.ensure_file()
     else:
         tokens.drop_file()
+    if first_token_file is not None:
+        tokens.take_in(first_token_file)
     room = WaitingRoom(documents, clock, is_open=settings.is_room_open)
     parts = DoorParts(settings.kind, tokens, room, members, broker)
     desk = JoinDesk(parts, Nonces(clock), address, calls.on_joined, calls.on_forgotten)

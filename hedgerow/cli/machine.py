@@ -12,12 +12,14 @@ from rich.table import Table
 from edge_common.model.errors import HedgerowError, InvalidInput
 from edge_common.model.lifecycle import State
 from edge_common.model.node import Readiness
+from edge_common.plumbing.pki import certificate_fingerprint
+from edge_common.plumbing.tls import TlsFiles
 from hedgerow.cli.clusters import NODE_COLUMNS
 from hedgerow.cli.output import Format, Output, age, complain, say, show_data, stderr, stdout, table
 from hedgerow.cli.services import SERVICE_COLUMNS
-from hedgerow.cli.session import Api, Session, connect, is_alive, load, log_in, save
+from hedgerow.cli.session import Api, Session, connect, is_alive, load, local_ca, log_in, save
 from hedgerow.deployment import short_name
-from hedgerow.machine.layout import Layout, find_layout
+from hedgerow.machine.layout import Layout, exposed, find_layout
 from hedgerow.machine.machine import Machine
 from hedgerow.machine.prepare import ADMIN_PASSWORD_VARIABLE, admin_password
 from hedgerow.machine.programs import CLUSTER, NODE, ROOT, SERVICES, START_ORDER
@@ -33,12 +35,29 @@ ClusterPort = Annotated[
     int | None, typer.Option("--cluster-port", help="Of the cluster's API.  [10100]", show_default=False)
 ]
 MqttPort = Annotated[int | None, typer.Option("--mqtt-port", help="Of the broker.  [10003]", show_default=False)]
+ClusterMqttPort = Annotated[
+    int | None,
+    typer.Option("--cluster-mqtt-port", help="Of the broker for nodes, with TLS.  [10103]", show_default=False),
+]
 
 
 def up(
     api_port: ApiPort = None,
     cluster_port: ClusterPort = None,
     mqtt_port: MqttPort = None,
+    cluster_mqtt_port: ClusterMqttPort = None,
+    is_tls: Annotated[
+        bool | None,
+        typer.Option("--tls/--no-tls", help="TLS on this machine too, not only to others.", show_default=False),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            help="This machine's address for others, which join and log in there over TLS; 127.0.0.1 ends that.",
+            metavar="ADDRESS",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of a service, kept for later: HEDGEROW_NODE_NAME=pi-07.", metavar="N=V"),
@@ -53,9 +72,12 @@ def up(
 
         hedgerow up
 
+        hedgerow up --listen 192.168.1.10
+
         hedgerow up --api-port 11000 --set HEDGEROW_NODE_PLAIN_HTTP_REGISTRIES=127.0.0.1:5000
     """
-    layout = find_layout(os.environ, api=api_port, cluster=cluster_port, mqtt=mqtt_port)
+    ports = {"api": api_port, "cluster": cluster_port, "mqtt": mqtt_port, "cluster_mqtt": cluster_mqtt_port}
+    layout = exposed(find_layout(os.environ, **ports), is_tls, listen)
     machine = Machine(layout)
     began_s = time.monotonic()
     with Live(console=stderr(), transient=True, refresh_per_second=8) as live:
@@ -73,6 +95,7 @@ def up(
     news = f"started {', '.join(started.started)}" if started.started else "everything ran already"
     say(f"Hedgerow is up: {news} ({seconds:.1f} s). The API is at {layout.api_url}.")
     _tell_password(layout)
+    _tell_address(layout)
 
 
 def down(
@@ -125,7 +148,7 @@ def status(output: Output = Format.TABLE) -> None:
 def _draw(layout: Layout, parts: Iterable[Mapping[str, Any]], seen: Mapping[str, Any]) -> None:
     console = stdout()
     console.print(table(parts, _PART_COLUMNS))
-    console.print(f"\nAPI {layout.api_url}   cluster {layout.cluster_url}   broker 127.0.0.1:{layout.ports.mqtt}\n")
+    console.print(f"\nAPI {layout.api_url}   cluster {layout.cluster_url}   broker {layout.door}:{layout.ports.mqtt}\n")
     if seen.get("nodes"):
         console.print(table(seen["nodes"], NODE_COLUMNS))
         console.print()
@@ -143,13 +166,14 @@ _PART_COLUMNS = (
 
 
 def _part_rows(machine: Machine) -> list[dict[str, Any]]:
-    urls = {ROOT: machine.layout.api_url, CLUSTER: machine.layout.cluster_url}
+    layout = machine.layout
+    doors = {ROOT: (layout.api_url, layout.tls_of(ROOT)), CLUSTER: (layout.cluster_url, layout.tls_of(CLUSTER))}
     now_s = time.time()
     return [
         {
             "part": state.name,
             "running": state.is_running,
-            "answers": _answers(urls[state.name]) if state.name in urls and state.is_running else None,
+            "answers": _answers(*doors[state.name]) if state.name in doors and state.is_running else None,
             "pid": state.pid,
             "age_s": None if state.since_s is None else round(max(0.0, now_s - state.since_s), 1),
             "detail": state.detail,
@@ -162,9 +186,9 @@ def _is_well(row: Mapping[str, Any]) -> bool:
     return bool(row["running"] and row["answers"] is not False)
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, tls: TlsFiles | None) -> bool:
     try:
-        return is_healthy(url)
+        return is_healthy(url, tls)
     except HedgerowError:
         return False
 
@@ -217,7 +241,7 @@ def _log_in(layout: Layout) -> Api:
     if stored is not None and stored.url == layout.api_url and is_alive(stored):
         return _api(layout, stored)
     password = admin_password(layout, os.environ)
-    session = log_in(layout.api_url, ADMIN, password)
+    session = log_in(layout.api_url, ADMIN, password, local_ca(layout, layout.api_url))
     save(layout.session, session)
     return _api(layout, session)
 
@@ -233,3 +257,11 @@ def _has_ready_node(api: Api) -> bool:
 def _tell_password(layout: Layout) -> None:
     if layout.admin_password_file.exists() and not os.environ.get(ADMIN_PASSWORD_VARIABLE):
         say(f"You are logged in as {ADMIN}; the password is in {layout.admin_password_file}.")
+
+
+def _tell_address(layout: Layout) -> None:
+    if layout.exposure.listen:
+        host = f"[{layout.door}]" if ":" in layout.door else layout.door
+        fingerprint = certificate_fingerprint((layout.authority_of(ROOT) / "ca.crt").read_text())
+        say("Log in from other machines with:")
+        say(f"  hedgerow login --url https://{host}:{layout.ports.api} --ca-fingerprint {fingerprint}")

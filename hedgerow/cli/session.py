@@ -9,10 +9,13 @@ from typing import Any
 
 from edge_common.model.errors import HedgerowError, Unauthenticated
 from edge_common.plumbing.http_client import HttpClient, Params
+from edge_common.plumbing.tls import TlsFiles
 from hedgerow.machine.files import SECRET, write_if_changed
-from hedgerow.machine.layout import find_layout
+from hedgerow.machine.layout import Layout, find_layout
+from hedgerow.machine.programs import ROOT
 
 URL_VARIABLE = "HEDGEROW_URL"
+CA_VARIABLE = "HEDGEROW_CA"
 TOKEN_VARIABLE = "HEDGEROW_TOKEN"  # noqa: S105 - the name of a variable
 REQUEST_TIMEOUT_S = 30.0
 _LOG_IN = "Run `hedgerow login`."
@@ -20,12 +23,13 @@ _LOG_IN = "Run `hedgerow login`."
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session without a refresh token ends with its token."""
+    """A session without a refresh token ends with its token. `ca`: the file with the root's CA, with https://."""
 
     url: str
     token: str
     username: str = ""
     refresh_token: str = ""
+    ca: str = ""
 
 
 def load(path: Path) -> Session | None:
@@ -42,13 +46,17 @@ def save(path: Path, session: Session) -> None:
     write_if_changed(path, json.dumps(asdict(session), indent=1) + "\n", SECRET)
 
 
-def log_in(url: str, username: str, password: str) -> Session:
-    client = HttpClient(url, timeout_s=REQUEST_TIMEOUT_S)
+def log_in(url: str, username: str, password: str, ca: str = "") -> Session:
+    client = _client(url, None, ca)
     try:
         answer = client.request("POST", "/api/auth/login", json={"username": username, "password": password})
     finally:
         client.close()
-    return Session(url, answer["token"], username, answer.get("refresh_token", ""))
+    return Session(url, answer["token"], username, answer.get("refresh_token", ""), ca)
+
+
+def _client(url: str, token: str | None, ca: str) -> HttpClient:
+    return HttpClient(url, timeout_s=REQUEST_TIMEOUT_S, token=token, tls=TlsFiles(Path(ca)) if ca else None)
 
 
 class Api:
@@ -57,7 +65,7 @@ class Api:
     def __init__(self, session: Session, keep: Callable[[Session], None] = lambda _: None) -> None:
         self._session = session
         self._keep = keep
-        self._client = HttpClient(session.url, timeout_s=REQUEST_TIMEOUT_S, token=session.token)
+        self._client = _client(session.url, session.token, session.ca)
 
     @property
     def url(self) -> str:
@@ -76,7 +84,7 @@ class Api:
     def _renew(self) -> None:
         if not self._session.refresh_token:
             raise Unauthenticated(f"The root at {self.url} does not accept the token. {_LOG_IN}")
-        client = HttpClient(self.url, timeout_s=REQUEST_TIMEOUT_S, token=self._session.refresh_token)
+        client = _client(self.url, self._session.refresh_token, self._session.ca)
         try:
             answer = client.request("POST", "/api/auth/refresh")
         except Unauthenticated:
@@ -89,16 +97,25 @@ class Api:
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> Api:
-    """With HEDGEROW_URL and HEDGEROW_TOKEN where they are set, else as the stored session."""
-    path = find_layout(environ).session
+    """With HEDGEROW_URL, HEDGEROW_TOKEN and HEDGEROW_CA where they are set, else as the stored session."""
+    layout = find_layout(environ)
+    path = layout.session
     stored = load(path)
     url = environ.get(URL_VARIABLE) or (stored.url if stored else "")
     if environ.get(TOKEN_VARIABLE):
-        return Api(Session(url or find_layout(environ).api_url, environ[TOKEN_VARIABLE]))
+        url = url or layout.api_url
+        known = stored.ca if stored is not None and stored.url == url else ""
+        return Api(Session(url, environ[TOKEN_VARIABLE], ca=environ.get(CA_VARIABLE) or known or local_ca(layout, url)))
     if stored is None or stored.url != url:
         where = f" at {url}" if url else ""
         raise Unauthenticated(f"You are not logged in{where}. {_LOG_IN}")
     return Api(stored, keep=lambda session: save(path, session))
+
+
+def local_ca(layout: Layout, url: str) -> str:
+    """The file of the CA of this machine's own root; "" for another one."""
+    tls = layout.tls_of(ROOT) if url == layout.api_url else None
+    return "" if tls is None else str(tls.ca)
 
 
 def is_alive(session: Session) -> bool:

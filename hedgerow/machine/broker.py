@@ -3,13 +3,27 @@
 import json
 import os
 import pwd
+import time
 from pathlib import Path
 
 from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.plumbing.pki import open_authority
+from edge_common.plumbing.tier_tls import Doors, TlsMode, open_tier_tls
+from edge_common.plumbing.tls import ServerTls
 from hedgerow.machine.files import SECRET, secret, write_if_changed
 from hedgerow.machine.layout import Layout
-from hedgerow.machine.programs import BROKER, broker_password_file, broker_users
+from hedgerow.machine.programs import (
+    BROKER,
+    CLUSTER,
+    CLUSTER_NAME,
+    ROOT,
+    broker_password_file,
+    broker_port,
+    broker_users,
+)
 
+AUTHORITIES = {ROOT: "root", CLUSTER: CLUSTER_NAME}
+"""The tiers with children, and the names that their authorities are given."""
 _BROKER_USER = "mosquitto"
 
 
@@ -23,11 +37,33 @@ def prepare_broker(layout: Layout) -> bool:
     if has_new_users:
         passwords = {name: secret(broker_password_file(layout, name)) for name in broker_users()}
         write_if_changed(users_file, json.dumps(initial_dynsec(passwords), indent=1), SECRET)
+    doors, has_new_keys = _doors(layout, directory)
     owner = pwd.getpwnam(user)
     for path in (directory, *directory.iterdir()):
         os.chown(path, owner.pw_uid, owner.pw_gid)
-    text = mosquitto_conf([MqttDoor(layout.ports.mqtt, "127.0.0.1")], directory, dynsec_plugin(), user=user)
-    return write_if_changed(layout.config / "mosquitto.conf", text) or has_new_users
+    text = mosquitto_conf(doors, directory, dynsec_plugin(), user=user)
+    return write_if_changed(layout.config / "mosquitto.conf", text) or has_new_users or has_new_keys
+
+
+def _doors(layout: Layout, directory: Path) -> tuple[list[MqttDoor], bool]:
+    """Where the broker listens, and whether a key or certificate of a door is new."""
+    if not layout.exposure.has_tls:
+        return [MqttDoor(layout.ports.mqtt, layout.door)], False
+    made = [_tls_door(layout, directory, part, name) for part, name in AUTHORITIES.items()]
+    return [door for door, _ in made], any(is_new for _, is_new in made)
+
+
+def _tls_door(layout: Layout, directory: Path, part: str, name: str) -> tuple[MqttDoor, bool]:
+    """The broker gets copies: it runs as a user who cannot see into the tier's directory."""
+    now_s = time.time()
+    port = broker_port(part, layout)
+    theirs = layout.authority_of(part)
+    authority = open_authority(theirs, name, now_s)
+    original = open_tier_tls(Doors(TlsMode.ON, layout.door, port, layout.door), authority, theirs, now_s).server
+    copy = ServerTls(*(directory / f"{part}-{file}" for file in ("server.crt", "server.key", "ca.crt")))
+    pairs = ((original.certificate, copy.certificate), (original.key, copy.key), (original.client_ca, copy.client_ca))
+    is_new = [write_if_changed(to, source.read_text(), SECRET) for source, to in pairs]
+    return MqttDoor(port, layout.door, copy), any(is_new)
 
 
 def unix_user(directory: Path) -> str:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from edge_common.model.errors import Broken
 from hedgerow.machine.broker import prepare_broker
 from hedgerow.machine.files import SECRET, write_if_changed
-from hedgerow.machine.layout import Layout, ports_file
+from hedgerow.machine.layout import Layout, exposure_file, ports_file
 from hedgerow.machine.programs import BROKER, CONTAINERD, ROOT, SERVICES
 from hedgerow.machine.render import containerd_toml
 
@@ -25,6 +26,7 @@ def prepare(layout: Layout, environ: Mapping[str, str]) -> frozenset[str]:
         if not layout.settings_file.exists():
             write_if_changed(layout.settings_file, _SETTINGS_HEAD, SECRET)
         write_if_changed(ports_file(layout), json.dumps(layout.ports.by_name()) + "\n")
+        write_if_changed(exposure_file(layout), json.dumps(asdict(layout.exposure)) + "\n")
         changed = {BROKER} if prepare_broker(layout) else set()
         if write_if_changed(layout.config / "containerd.toml", containerd_toml(layout)):
             changed.add(CONTAINERD)

@@ -1,13 +1,13 @@
 """Our processes among all others on the machine, and who listens on a port."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from edge_common.model.errors import Conflict
-from hedgerow.machine.layout import Layout, Ports
+from hedgerow.machine.layout import Layout
 from hedgerow.machine.programs import MARK
 
 SHIM = "containerd-shim"
@@ -61,14 +61,15 @@ def listener(port: int) -> Listener | None:
     return None
 
 
-def check_ports(ports: Ports, our_pids: Iterable[int]) -> None:
+def check_ports(ports: Mapping[str, int], our_pids: Iterable[int]) -> None:
     """Raises Conflict for the first port that somebody else has."""
     known = frozenset(our_pids)
-    for name, port in ports.by_name().items():
+    for name, port in ports.items():
         found = listener(port)
         if found is not None and found.pid not in known:
+            option = f"--{name.replace('_', '-')}-port"
             raise Conflict(
-                f"Port {port} is taken by {found}; stop it, or choose another port with `hedgerow up --{name}-port`."
+                f"Port {port} is taken by {found}; stop it, or choose another port with `hedgerow up {option}`."
             )
 
 

@@ -12,6 +12,7 @@ MARK = "HEDGEROW_MACHINE"
 BROKER, CONTAINERD, ROOT, CLUSTER, NODE = "mosquitto", "containerd", "root", "cluster", "node"
 START_ORDER = (BROKER, CONTAINERD, ROOT, CLUSTER, NODE)
 SERVICES: Mapping[str, str] = {ROOT: "root_orchestrator", CLUSTER: "cluster_orchestrator", NODE: "node_engine"}
+CLUSTER_NAME = "local"
 _BROKER_USERS: Mapping[str, str] = {ROOT: "root", CLUSTER: "cluster"}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -75,8 +76,8 @@ def service_environment(name: str, layout: Layout, facts: Facts) -> dict[str, st
 def _root(layout: Layout) -> dict[str, str]:
     return {
         "DATA_DIR": str(layout.data_of(ROOT)),
-        "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(layout.ports.api),
+        **_exposure(layout),
         **_broker_settings(ROOT, layout),
     }
 
@@ -84,11 +85,11 @@ def _root(layout: Layout) -> dict[str, str]:
 def _cluster(layout: Layout) -> dict[str, str]:
     return {
         "DATA_DIR": str(layout.data_of(CLUSTER)),
-        "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(layout.ports.cluster),
+        **_exposure(layout),
         "PARENT_URL": layout.api_url,
         "JOIN_TOKEN_FILE": str(layout.data_of(ROOT) / "join-token"),
-        "NAME": "local",
+        "NAME": CLUSTER_NAME,
         **_broker_settings(CLUSTER, layout),
     }
 
@@ -105,10 +106,26 @@ def _node(layout: Layout, hostname: str) -> dict[str, str]:
     }
 
 
+def _exposure(layout: Layout) -> dict[str, str]:
+    """Defaults are left out, so that nothing restarts for their sake."""
+    settings = {"HTTP_HOST": layout.door}
+    if layout.exposure.is_tls:
+        settings["TLS"] = "on"
+    if layout.exposure.listen:
+        settings["HTTP_LOOPBACK"] = "true"
+    return settings
+
+
+def broker_port(name: str, layout: Layout) -> int:
+    """With TLS each tier has a door of its own."""
+    is_own = name == CLUSTER and layout.exposure.has_tls
+    return layout.ports.cluster_mqtt if is_own else layout.ports.mqtt
+
+
 def _broker_settings(name: str, layout: Layout) -> dict[str, str]:
     return {
-        "MQTT_HOST": "127.0.0.1",
-        "MQTT_PORT": str(layout.ports.mqtt),
+        "MQTT_HOST": layout.door,
+        "MQTT_PORT": str(broker_port(name, layout)),
         "MQTT_USERNAME": _BROKER_USERS[name],
         "MQTT_PASSWORD_FILE": str(broker_password_file(layout, _BROKER_USERS[name])),
     }

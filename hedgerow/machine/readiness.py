@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_common.model.errors import Broken, HedgerowError
 from edge_common.plumbing.http_client import HttpClient
+from edge_common.plumbing.tls import TlsFiles
 from hedgerow.machine.layout import Layout
 from hedgerow.machine.programs import BROKER, CLUSTER, CONTAINERD, ROOT
 from hedgerow.machine.supervision.interface import Supervisor
@@ -38,15 +39,15 @@ class NotReady(Broken):
 
 def checks_of(layout: Layout) -> tuple[Check, ...]:
     return (
-        Check(BROKER, lambda: accepts(("127.0.0.1", layout.ports.mqtt))),
+        Check(BROKER, lambda: accepts((layout.door, layout.ports.mqtt))),
         Check(CONTAINERD, lambda: accepts(layout.containerd_socket)),
-        Check(ROOT, lambda: is_healthy(layout.api_url)),
-        Check(CLUSTER, lambda: is_healthy(layout.cluster_url)),
+        Check(ROOT, lambda: is_healthy(layout.api_url, layout.tls_of(ROOT))),
+        Check(CLUSTER, lambda: is_healthy(layout.cluster_url, layout.tls_of(CLUSTER))),
     )
 
 
-def is_healthy(url: str) -> bool:
-    client = HttpClient(url, timeout_s=_PROBE_TIMEOUT_S)
+def is_healthy(url: str, tls: TlsFiles | None = None) -> bool:
+    client = HttpClient(url, timeout_s=_PROBE_TIMEOUT_S, tls=tls)
     try:
         answer: Any = client.request("GET", "/api/health")
         return isinstance(answer, dict) and answer.get("status") == "ok"
@@ -102,7 +103,11 @@ def _is_ready(check: Check) -> bool:
 
 def accepts(address: tuple[str, int] | Path) -> bool:
     """Whether something listens there."""
-    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
+    where: str | tuple[str, int]
+    if isinstance(address, Path):
+        family, where = socket.AF_UNIX, str(address)
+    else:
+        family, where = socket.AF_INET6 if ":" in address[0] else socket.AF_INET, address
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_TIMEOUT_S)
-        return probe.connect_ex(str(address) if isinstance(address, Path) else address) == 0
+        return probe.connect_ex(where) == 0

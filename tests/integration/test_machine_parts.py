@@ -13,7 +13,7 @@ import pytest
 
 from edge_common.model.errors import Conflict
 from hedgerow.machine import processes
-from hedgerow.machine.layout import Layout, Ports, find_layout
+from hedgerow.machine.layout import Layout, find_layout
 from hedgerow.machine.machine import Machine
 from hedgerow.machine.oci_archive import ArchiveFile, build_oci_archive
 from hedgerow.machine.prepare import prepare
@@ -137,7 +137,7 @@ def test_purging_deletes_what_is_stopped_only(parts: Parts) -> None:
 def test_a_taken_port_stops_nothing_and_starts_nothing(parts: Parts) -> None:
     parts.up()
     ports = parts.layout.ports
-    other = Ports(api=ports.mqtt, mqtt=free_port(), cluster=ports.cluster)
+    other = {"api": ports.mqtt, "mqtt": free_port(), "cluster": ports.cluster}
     with pytest.raises(Conflict, match=r"is taken by mosquitto"):
         processes.check_ports(other, [])
     processes.check_ports(other, (process.pid for process in processes.ours(parts.layout)))

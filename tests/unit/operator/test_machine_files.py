@@ -42,7 +42,7 @@ def test_the_defaults_are_the_system_s_directories_and_oakestra_s_ports() -> Non
 def test_chosen_ports_win_over_the_base_and_are_remembered(tmp_path: Path) -> None:
     environ = {"HEDGEROW_HOME": str(tmp_path)}
     layout = find_layout({**environ, "HEDGEROW_PORT_BASE": "20000"}, api=20500)
-    assert layout.ports == Ports(api=20500, mqtt=20003, cluster=20100)
+    assert layout.ports == Ports(api=20500, mqtt=20003, cluster=20100, cluster_mqtt=20103)
     prepare(layout, environ)
     assert find_layout(environ).ports == layout.ports
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_common.model.errors import Broken, Conflict
-from hedgerow.machine.layout import Layout, Ports, find_layout
+from hedgerow.machine.layout import Layout, find_layout
 from hedgerow.machine.processes import check_ports, listener
 from hedgerow.machine.programs import Program
 from hedgerow.machine.readiness import Check, NotReady, wait_until_ready
@@ -86,8 +86,8 @@ def test_a_taken_port_names_who_has_it() -> None:
         assert found is not None
         assert found.pid
         with pytest.raises(Conflict, match=rf"Port {port} is taken by .* \(process {found.pid}\); .*--api-port"):
-            check_ports(Ports(api=port, mqtt=1, cluster=2), [])
-        check_ports(Ports(api=port, mqtt=1, cluster=2), [found.pid])
+            check_ports({"api": port, "mqtt": 1}, [])
+        check_ports({"api": port, "mqtt": 1}, [found.pid])
     assert listener(port) is None
 
 
