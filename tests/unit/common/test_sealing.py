@@ -115,3 +115,15 @@ def test_another_key_is_named(tmp_path: Path) -> None:
 
 def test_no_repr_shows_a_key() -> None:
     assert "0101" not in repr(PARENT) + repr(new_vault())
+
+
+def test_the_public_half_is_kept_beside_the_key_and_only_believed_with_it(tmp_path: Path) -> None:
+    file, public = tmp_path / "sealing.key", tmp_path / "sealing.key.pub"
+    first = load_or_make_sealing_key(file).public
+    assert load_or_make_sealing_key(file).public == first
+    marked = public.read_text()
+    file.unlink()
+    other = load_or_make_sealing_key(file).public
+    assert other != first and public.read_text() != marked
+    public.write_text("nonsense")
+    assert load_or_make_sealing_key(file).public == other
