@@ -138,6 +138,19 @@ def test_the_limiter_counts_a_name_and_an_address_together_within_a_window() -> 
     limiter.check("a", "1")
 
 
+def test_an_address_that_tries_many_names_has_to_wait() -> None:
+    clock = FakeClock()
+    limiter = LoginLimiter(clock, failures=10, address_failures=3, window_s=10)
+    for name in ("a", "b", "c"):
+        limiter.failed(name, "1")
+    limiter.succeeded("a", "1")
+    with pytest.raises(RateLimited):
+        limiter.check("d", "1")
+    limiter.check("d", "2")
+    clock.advance(10)
+    limiter.check("d", "1")
+
+
 def test_the_limiter_forgets_the_oldest_when_it_is_full() -> None:
     limiter = LoginLimiter(FakeClock(), failures=1, capacity=2)
     for name in ("a", "b", "c"):
