@@ -2,7 +2,7 @@
 
 import typer
 
-from hedgerow.cli import applications, clusters, deploy, images, login, machine, services
+from hedgerow.cli import applications, clusters, deploy, images, login, machine, services, values
 
 app = typer.Typer(
     help="Run services on machines at the edge: a root, its clusters, their nodes.",
@@ -24,5 +24,7 @@ app.command("login", rich_help_panel=_SERVICES)(login.login)
 app.command("deploy", rich_help_panel=_SERVICES)(deploy.deploy)
 app.add_typer(applications.app, name="app", rich_help_panel=_SERVICES)
 app.add_typer(services.app, name="service", rich_help_panel=_SERVICES)
+app.add_typer(values.secrets, name="secret", rich_help_panel=_SERVICES)
+app.add_typer(values.configs, name="config", rich_help_panel=_SERVICES)
 app.add_typer(clusters.clusters, name="cluster", rich_help_panel=_PLACES)
 app.add_typer(clusters.nodes, name="node", rich_help_panel=_PLACES)
