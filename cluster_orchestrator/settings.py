@@ -8,7 +8,8 @@ PREFIX = "HEDGEROW_CLUSTER_"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`child_mqtt_host` and `child_mqtt_port` are what nodes are told; "" and 0 mean the same as our own.
+    """`child_mqtt_host` and `child_mqtt_port` are what nodes are told; "" and 0 mean the same as our own,
+    "same" the host on which they reached us.
 
     `store_lease_s`: how long a standby waits after the last sign of life of the process that acts on the same store.
     `tls` is on, or auto: TLS but for what listens on, or dials, a loopback address, and for requests that come over
@@ -21,6 +22,7 @@ class Settings:
 
     data_dir: Path = Path("/var/lib/hedgerow/cluster")
     store_url: str = ""
+    store_password_file: Path | None = None
     name: str = "cluster"
     location: str = ""
     http_host: str = "127.0.0.1"

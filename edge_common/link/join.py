@@ -134,6 +134,8 @@ def _call(client: HttpClient, method: str, path: str, body: Any) -> Any:
 
 
 def _reachable(mqtt: MqttAccess, parent_url: str) -> MqttAccess:
-    """A broker on the parent's own loopback is where the parent is, seen from another machine."""
+    """A broker without a host of its own, or on the parent's loopback, is where the parent is, as seen from here."""
     host = urlsplit(parent_url).hostname or ""
+    if not mqtt.host:
+        return replace(mqtt, host=host)
     return replace(mqtt, host=host, is_tls=True) if is_loopback(mqtt.host) and not is_loopback(host) else mqtt

@@ -73,6 +73,11 @@ def new_secret() -> str:
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
+def mint(ca_fingerprint: str) -> JoinToken:
+    """A token that nobody knows yet."""
+    return JoinToken(secrets.token_hex(_TOKEN_ID_BYTES), new_secret(), ca_fingerprint)
+
+
 def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

@@ -54,16 +54,17 @@ _Operation: TypeAlias = InsertOne[Document] | UpdateOne | DeleteOne
 
 
 class MongoDocuments:
-    def __init__(self, url: str) -> None:
-        """Does not wait for the server; timeouts in the URL win over ours.
+    def __init__(self, url: str, password: str | None = None) -> None:
+        """Does not wait for the server; timeouts in the URL win over ours, `password` over one in the URL.
 
         Raises InvalidInput when the URL is none, or names no database.
         """
         timeouts_ms: dict[str, Any] = {
             name: value for name, value in _TIMEOUTS_MS.items() if name.lower() not in url.lower()
         }
+        secret = {} if password is None else {"password": password}
         try:
-            self._client: MongoClient[Document] = MongoClient(url, appname="hedgerow", **timeouts_ms)
+            self._client: MongoClient[Document] = MongoClient(url, appname="hedgerow", **secret, **timeouts_ms)
             self._database = self._client.get_default_database(
                 write_concern=WriteConcern(w="majority", j=True, wtimeout=_WRITE_TIMEOUT_MS)
             )

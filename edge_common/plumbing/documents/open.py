@@ -6,8 +6,8 @@ from edge_common.model.errors import InvalidInput
 from edge_common.plumbing.documents.interface import Documents
 
 
-def open_documents(url: str) -> Documents:
-    """`memory:`, `sqlite:///absolute/path.db` or `mongodb://host:port/database`.
+def open_documents(url: str, password_file: Path | None = None) -> Documents:
+    """`memory:`, `sqlite:///absolute/path.db` or `mongodb://[user@]host:port/database`, whose password is in the file.
 
     Imports only the backend that is wanted: pymongo is large, and not everywhere installed.
     """
@@ -22,9 +22,18 @@ def open_documents(url: str) -> Documents:
     if url.startswith(("mongodb://", "mongodb+srv://")):
         from edge_common.plumbing.documents.mongo import MongoDocuments
 
-        return MongoDocuments(url)
+        return MongoDocuments(url, _password(password_file))
     scheme = url.partition(":")[0]
     raise InvalidInput(
         f"The store's URL begins with {scheme!r}; use memory:, sqlite:///absolute/path.db or mongodb://host:port/name.",
         "store_url",
     )
+
+
+def _password(file: Path | None) -> str | None:
+    try:
+        return None if file is None else file.read_text().strip()
+    except OSError as error:
+        raise InvalidInput(
+            f"The store's password cannot be read from {file}: {error.strerror}.", "store_password_file"
+        ) from error

@@ -1,3 +1,4 @@
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from edge_common.link.join_tokens import (
     JoinTokens,
     hash_secret,
     is_secret_of,
+    mint,
     new_secret,
 )
 from edge_common.link.token_text import JoinToken, parse_token
@@ -197,3 +199,45 @@ class TestFile:
         file.write_text("oops")
         with pytest.raises(Broken, match="delete it"):
             tokens.ensure_file()
+
+
+def left(file: Path, at_s: float) -> JoinToken:
+    token = mint(CA)
+    file.write_text(f"{token}\n")
+    os.utime(file, (at_s, at_s))
+    return token
+
+
+class TestTakenIn:
+    """A token that a set-up left in a file, for the first child."""
+
+    def test_is_good_once(self, tokens: JoinTokens, tmp_path: Path, clock: FakeClock) -> None:
+        token = left(tmp_path / "first", clock.now_s())
+        tokens.take_in(tmp_path / "first")
+        tokens.use(str(token), ChildKind.NODE)
+        tokens.take_in(tmp_path / "first")
+        with pytest.raises(JoinRefused) as refusal:
+            tokens.use(str(token), ChildKind.NODE)
+        assert refusal.value.ground is Ground.USED_UP_TOKEN
+
+    def test_lives_from_when_it_was_written(self, tokens: JoinTokens, tmp_path: Path, clock: FakeClock) -> None:
+        token = left(tmp_path / "first", clock.now_s() - DAY_S + 60)
+        tokens.take_in(tmp_path / "first")
+        clock.advance(61)
+        with pytest.raises(JoinRefused) as refusal:
+            tokens.use(str(token), ChildKind.NODE)
+        assert refusal.value.ground is Ground.EXPIRED_TOKEN
+
+    def test_an_old_file_brings_nothing_back(self, tokens: JoinTokens, tmp_path: Path, clock: FakeClock) -> None:
+        left(tmp_path / "first", clock.now_s() - DAY_S)
+        tokens.take_in(tmp_path / "first")
+        assert tokens.records() == []
+
+    def test_need_not_be_there(self, tokens: JoinTokens, tmp_path: Path) -> None:
+        tokens.take_in(tmp_path / "first")
+        assert tokens.records() == []
+
+    def test_another_text_is_broken(self, tokens: JoinTokens, tmp_path: Path) -> None:
+        (tmp_path / "first").write_text("token")
+        with pytest.raises(Broken, match="first holds no join token"):
+            tokens.take_in(tmp_path / "first")
