@@ -105,7 +105,7 @@ class App:
                 post=post,
                 max_starts=settings.operations - max(1, settings.operations // 4),
                 report_interval_s=settings.report_interval_s,
-                sealing=load_or_make_sealing_key(settings.data_dir / "identity" / "sealing.key"),
+                sealing=load_or_make_sealing_key(settings.sealing_key_file),
                 renewal=CertificateRenewal(self._identity_files, self._clock),
                 network=open_network(settings.net_manager_url, settings.net_manager_token_file),
             )

@@ -47,6 +47,10 @@ class Settings:
         return f"http://127.0.0.1:{self.network_port}"
 
     @property
+    def sealing_key_file(self) -> Path:
+        return self.data_dir / "identity" / "sealing.key"
+
+    @property
     def documents_url(self) -> str:
         return f"sqlite://{self.data_dir.absolute() / 'node.db'}"
 

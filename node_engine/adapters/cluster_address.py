@@ -49,6 +49,11 @@ def dialled_url(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str:
     return f"https:{url}"
 
 
+def shown(url: str) -> str:
+    """For people: without what only says that the scheme is open."""
+    return url.removeprefix("//")
+
+
 def _speaks_tls(host: str, port: int, timeout_s: float) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

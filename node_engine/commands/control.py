@@ -11,6 +11,7 @@ from shutil import rmtree
 from edge_common.model.errors import Broken, Unsupported
 from edge_common.plumbing.settings import load
 from node_engine.adapters import engine_lock, link_note
+from node_engine.adapters.cluster_address import shown
 from node_engine.adapters.engine_lock import running_engine
 from node_engine.adapters.settings_file import Places, effective, find_places, read_settings, write_settings
 from node_engine.adapters.units import Unit
@@ -77,7 +78,7 @@ def leave(is_agreed: bool, unit: Unit, ask: Callable[[str], str] = input) -> Ite
     yield from stop_all(settings)
     _forget(settings, places)
     yield (
-        f"This node has left {settings.parent_url}. There it shows as lost until somebody forgets it: "
+        f"This node has left {shown(settings.parent_url)}. There it shows as lost until somebody forgets it: "
         "`hedgerow node forget NAME`."
     )
 
@@ -85,7 +86,10 @@ def leave(is_agreed: bool, unit: Unit, ask: Callable[[str], str] = input) -> Ite
 def _agree(ask: Callable[[str], str], settings: Settings) -> None:
     if not sys.stdin.isatty():
         raise Unsupported("Nobody is here to be asked; say `NodeEngine leave --yes`.")
-    if ask(f"End all that runs here and forget {settings.parent_url}? [y/N] ").strip().lower() not in {"y", "yes"}:
+    if ask(f"End all that runs here and forget {shown(settings.parent_url)}? [y/N] ").strip().lower() not in {
+        "y",
+        "yes",
+    }:
         raise Broken("Nothing was changed.")
 
 

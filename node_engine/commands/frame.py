@@ -1,5 +1,6 @@
 """How a command ends: what it says on standard output, or one sentence on standard error."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ def run_command(command: Callable[[Settings], Iterable[str]]) -> int:
 
 def tell(command: Callable[[], Iterable[str]]) -> int:
     """Prints what `command` says; 1 and one sentence on stderr when it cannot."""
+    logging.getLogger().handlers[:] = [logging.NullHandler()]  # what is logged on the way is for an engine's log
     try:
         for line in command():
             sys.stdout.write(f"{line}\n")

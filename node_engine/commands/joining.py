@@ -7,6 +7,7 @@ from edge_common.link.join import Waiting, join
 from edge_common.link.token_text import parse_token
 from edge_common.model.errors import Conflict, Temporary
 from edge_common.plumbing.files import write_secret
+from edge_common.plumbing.sealing import load_or_make_sealing_key
 from edge_common.plumbing.settings import load
 from edge_common.wire.join_messages import ChildKind
 from node_engine.adapters.cluster_address import dialled_url
@@ -56,6 +57,7 @@ def _ask(settings: Settings, token: str) -> Iterator[str]:
     except Waiting as waiting:
         yield str(waiting)
     else:
+        load_or_make_sealing_key(settings.sealing_key_file)
         yield f"{name} is a node of {identity.parent_name} at {url}."
     member = read_member(settings)
     if member is not None:

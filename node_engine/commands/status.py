@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from edge_common.model.errors import Forbidden
+from node_engine.adapters.cluster_address import shown
 from node_engine.adapters.engine_lock import running_engine
 from node_engine.adapters.link_note import LinkNote, read_note
 from node_engine.commands.member import Member, read_member
@@ -110,8 +111,8 @@ def _instance(record: Record) -> dict[str, object]:
 
 def _cluster(status: Status) -> str:
     if status.member is None or not status.member.is_admitted:
-        return f"{status.parent_url}, which has not admitted it yet"
-    return f"{status.member.parent_name} at {status.parent_url}"
+        return f"{shown(status.parent_url)}, which has not admitted it yet"
+    return f"{status.member.parent_name} at {shown(status.parent_url)}"
 
 
 def _certificate(member: Member | None, now_s: float) -> str:
