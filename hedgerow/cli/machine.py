@@ -17,7 +17,7 @@ from edge_common.plumbing.tls import TlsFiles
 from hedgerow.cli.clusters import NODE_COLUMNS
 from hedgerow.cli.output import Format, Output, age, complain, say, show_data, stderr, stdout, table
 from hedgerow.cli.services import SERVICE_COLUMNS
-from hedgerow.cli.session import Api, Session, connect, is_alive, load, local_ca, log_in, save
+from hedgerow.cli.session import Api, connect, is_alive, load, local_ca, log_in, save
 from hedgerow.deployment import short_name
 from hedgerow.machine.layout import Layout, exposed, find_layout
 from hedgerow.machine.machine import Machine
@@ -238,16 +238,14 @@ def _as_settings(texts: Iterable[str]) -> dict[str, str]:
 def _log_in(layout: Layout) -> Api:
     """Keeps the stored session while the root takes it."""
     stored = load(layout.session)
-    if stored is not None and stored.url == layout.api_url and is_alive(stored):
-        return _api(layout, stored)
+    if stored is not None and stored.url == layout.api_url:
+        api = Api(stored, layout.session)
+        if is_alive(api):
+            return api
     password = admin_password(layout, os.environ)
     session = log_in(layout.api_url, ADMIN, password, local_ca(layout, layout.api_url))
     save(layout.session, session)
-    return _api(layout, session)
-
-
-def _api(layout: Layout, session: Session) -> Api:
-    return Api(session, keep=lambda renewed: save(layout.session, renewed))
+    return Api(session, layout.session)
 
 
 def _has_ready_node(api: Api) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,14 @@ def _client(url: str, token: str | None, ca: str) -> HttpClient:
 
 
 class Api:
-    """The root's API in the name of the session's user. An expired token is renewed once, and `keep` is told."""
+    """The root's API in the name of the session's user. An expired token is renewed once.
 
-    def __init__(self, session: Session, keep: Callable[[Session], None] = lambda _: None) -> None:
+    A refresh token counts once, so what came of it goes into `file`, which other commands of this user share.
+    """
+
+    def __init__(self, session: Session, file: Path | None = None) -> None:
         self._session = session
-        self._keep = keep
+        self._file = file
         self._client = _client(session.url, session.token, session.ca)
 
     @property
@@ -78,8 +81,26 @@ class Api:
         try:
             return self._client.request(method, path, json=json, params=params)
         except Unauthenticated:
+            if self._take_renewed():
+                try:
+                    return self._client.request(method, path, json=json, params=params)
+                except Unauthenticated:
+                    pass
             self._renew()
             return self._client.request(method, path, json=json, params=params)
+
+    def _take_renewed(self) -> bool:
+        """Whether another command has renewed the session meanwhile."""
+        stored = None if self._file is None else load(self._file)
+        mine = self._session
+        if stored is None or (stored.url, stored.username) != (mine.url, mine.username) or stored.token == mine.token:
+            return False
+        self._use(stored)
+        return True
+
+    def _use(self, session: Session) -> None:
+        self._session = session
+        self._client.token = session.token
 
     def _renew(self) -> None:
         if not self._session.refresh_token:
@@ -91,9 +112,10 @@ class Api:
             raise Unauthenticated(f"Your session at {self.url} has ended. {_LOG_IN}") from None
         finally:
             client.close()
-        self._session = replace(self._session, token=answer["token"])
-        self._client.token = answer["token"]
-        self._keep(self._session)
+        refresh_token = answer.get("refresh_token", self._session.refresh_token)
+        self._use(replace(self._session, token=answer["token"], refresh_token=refresh_token))
+        if self._file is not None:
+            save(self._file, self._session)
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> Api:
@@ -109,7 +131,7 @@ def connect(environ: Mapping[str, str] = os.environ) -> Api:
     if stored is None or stored.url != url:
         where = f" at {url}" if url else ""
         raise Unauthenticated(f"You are not logged in{where}. {_LOG_IN}")
-    return Api(stored, keep=lambda session: save(path, session))
+    return Api(stored, path)
 
 
 def local_ca(layout: Layout, url: str) -> str:
@@ -118,10 +140,10 @@ def local_ca(layout: Layout, url: str) -> str:
     return "" if tls is None else str(tls.ca)
 
 
-def is_alive(session: Session) -> bool:
-    """Whether the root still takes it, renewing it if it must."""
+def is_alive(api: Api) -> bool:
+    """Whether the root still takes its session, renewing it if it must."""
     try:
-        Api(session).get("/api/clusters")
+        api.get("/api/clusters")
     except HedgerowError:
         return False
     return True

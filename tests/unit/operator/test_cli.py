@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hedgerow.__main__ import main
-from hedgerow.cli.session import Session, load, save
+from hedgerow.cli.session import Api, Session, load, save
 from tests.unit.operator.fake_root import FakeRoot, application, fake_root, instance, service
 
 
@@ -108,12 +108,31 @@ def test_an_ambiguous_name_is_refused(root: FakeRoot, hedgerow: Hedgerow) -> Non
 
 def test_an_expired_token_is_renewed_and_kept(root: FakeRoot, hedgerow: Hedgerow, session_file: Path) -> None:
     root.is_accepted = lambda token: token == "fresh"
-    root.on("POST /api/auth/refresh", {"token": "fresh"})
+    root.on("POST /api/auth/refresh", {"token": "fresh", "refresh_token": "next"})
     root.on("GET /api/clusters", [])
     assert hedgerow("cluster", "ls").code == 0
     assert root.asked("POST /api/auth/refresh")[0].token == "refresh"
-    assert load(session_file) == Session(root.url, "fresh", "Admin", "refresh")
+    assert load(session_file) == Session(root.url, "fresh", "Admin", "next")
     assert session_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_another_command_renewed_is_not_renewed_again(root: FakeRoot, session_file: Path) -> None:
+    api = Api(Session(root.url, "token", "Admin", "refresh"), session_file)
+    save(session_file, Session(root.url, "fresh", "Admin", "next"))
+    root.is_accepted = lambda token: token == "fresh"
+    root.on("GET /api/clusters", [])
+    assert api.get("/api/clusters") == []
+    assert root.asked("POST /api/auth/refresh") == []
+
+
+def test_a_renewed_session_that_is_old_by_now_is_renewed_with_its_own_token(root: FakeRoot, session_file: Path) -> None:
+    api = Api(Session(root.url, "token", "Admin", "refresh"), session_file)
+    save(session_file, Session(root.url, "older", "Admin", "next"))
+    root.is_accepted = lambda token: token == "fresh"
+    root.on("POST /api/auth/refresh", {"token": "fresh", "refresh_token": "last"})
+    root.on("GET /api/clusters", [])
+    assert api.get("/api/clusters") == []
+    assert [asked.token for asked in root.asked("POST /api/auth/refresh")] == ["next"]
 
 
 def test_an_ended_session_says_what_to_do(root: FakeRoot, hedgerow: Hedgerow) -> None:

@@ -1,6 +1,6 @@
 """The audit log: what comes into it, what never does, how it is read, and how it stays small."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,7 +146,7 @@ class Counting(MemoryDocuments):
 class Failing(MemoryDocuments):
     is_away = False
 
-    def bulk(self, writes: list[Write]) -> list[bool]:  # type: ignore[override]
+    def bulk(self, writes: Sequence[Write]) -> list[bool]:
         if self.is_away:
             raise Unreachable("The database does not answer.")
         return super().bulk(writes)
