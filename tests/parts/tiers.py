@@ -1,0 +1,179 @@
+"""What runs on a host of each kind: a root and a cluster with their brokers, a worker with its containerd."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.link.join_tokens import JoinTokens
+from edge_common.plumbing.clock import SystemClock
+from edge_common.plumbing.documents.open import open_documents
+from edge_common.plumbing.pki import certificate_fingerprint, open_authority
+from edge_common.plumbing.tier_tls import Doors, open_tier_tls
+from edge_common.plumbing.tls import TlsFiles
+from edge_common.wire.join_messages import ChildKind
+from node_engine.adapters.log_files import LogFiles
+from node_engine.adapters.runtimes.containerd import ContainerdRuntime
+from tests.parts.containerd import Containerd, prepare_containerd
+from tests.parts.hosts import Host, python
+from tests.support import eventually
+
+BROKER, ROOT, CLUSTER, NODE = "mosquitto", "root", "cluster", "node"
+API_PORT, CLUSTER_PORT, MQTT_PORT = 10000, 10100, 10003
+ADMIN_PASSWORD = "correct horse battery"
+START_S = 30.0
+
+
+@dataclass(slots=True)
+class ParentHost:
+    """What root and cluster hosts have in common: a service with a broker, which children join with a token."""
+
+    host: Host
+    program: str
+    http_port: int
+    environment: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+
+    @property
+    def data_dir(self) -> Path:
+        return self.host.directory / self.program
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host.address}:{self.http_port}"
+
+    @property
+    def trust(self) -> TlsFiles:
+        """What its users check it by."""
+        return TlsFiles(self.data_dir / "ca" / "ca.crt")
+
+    def _new_token(self, life_s: float = 3600.0, max_uses: int | None = None) -> str:
+        documents = open_documents(f"sqlite://{self.data_dir / self.program}.db")
+        try:
+            kind = ChildKind.CLUSTER if self.program == ROOT else ChildKind.NODE
+            fingerprint = certificate_fingerprint(self.trust.ca.read_text())
+            tokens = JoinTokens(documents, SystemClock(), kind, fingerprint, life_s, Path("/nonexistent"))
+            return str(tokens.create(max_uses=max_uses)[0])
+        finally:
+            documents.close()
+
+    def prepare(self) -> None:
+        broker = self.host.directory / "broker"
+        broker.mkdir()
+        self.data_dir.mkdir(mode=0o700)
+        password = secrets.token_urlsafe(24)
+        (self.host.directory / "mqtt-password").write_text(password)
+        (broker / DYNSEC_FILE).write_text(json.dumps(initial_dynsec({self.program: password})))
+        address, directory, now_s = self.host.address, self.data_dir / "ca", time.time()
+        authority = open_authority(directory, self.program, now_s)
+        self.token = self._new_token()
+        tls = open_tier_tls(Doors("auto", address, self.http_port, address), authority, directory, now_s)
+        conf = mosquitto_conf([MqttDoor(MQTT_PORT, address, tls.server)], broker, dynsec_plugin())
+        (self.host.directory / "mosquitto.conf").write_text(conf)
+        prefix = f"HEDGEROW_{self.program.upper()}_"
+        self.environment = {
+            f"{prefix}{name}": value
+            for name, value in {
+                "DATA_DIR": str(self.data_dir),
+                "HTTP_HOST": self.host.address,
+                "HTTP_PORT": str(self.http_port),
+                "MQTT_HOST": self.host.address,
+                "MQTT_PORT": str(MQTT_PORT),
+                "MQTT_USERNAME": self.program,
+                "MQTT_PASSWORD_FILE": str(self.host.directory / "mqtt-password"),
+            }.items()
+        } | self.environment
+
+    def start_broker(self) -> None:
+        self.host.start(BROKER, ["mosquitto", "-c", str(self.host.directory / "mosquitto.conf")])
+
+    def start_service(self) -> None:
+        self.host.start(self.program, python(f"{self.program}_orchestrator"), self.environment)
+
+    def start(self) -> None:
+        self.start_broker()
+        self.start_service()
+
+    def wait_serving(self) -> None:
+        eventually(
+            lambda: "event=serving" in self.host.log(self.program), START_S, 0.1, f"{self.host.name} does not serve"
+        )
+
+
+def root_host(host: Host) -> ParentHost:
+    return ParentHost(host, ROOT, API_PORT, {"HEDGEROW_ADMIN_PASSWORD": ADMIN_PASSWORD})
+
+
+def cluster_host(host: Host, root: ParentHost, location: str) -> ParentHost:
+    """Its token file is empty until `give_token`."""
+    token = host.directory / "join-token"
+    return ParentHost(
+        host,
+        CLUSTER,
+        CLUSTER_PORT,
+        {
+            "HEDGEROW_CLUSTER_NAME": host.name,
+            "HEDGEROW_CLUSTER_LOCATION": location,
+            "HEDGEROW_CLUSTER_PARENT_URL": root.url,
+            "HEDGEROW_CLUSTER_JOIN_TOKEN_FILE": str(token),
+        },
+    )
+
+
+@dataclass(slots=True)
+class WorkerHost:
+    host: Host
+    containerd: Containerd
+    environment: dict[str, str]
+
+    def start(self) -> None:
+        self.containerd.start()
+        self.start_engine()
+
+    def start_engine(self) -> None:
+        self.host.start(NODE, python("node_engine"), self.environment)
+
+    def import_image(self, archive: Path) -> None:
+        """As the operator's command does, without the start of a process."""
+        runtime = ContainerdRuntime(
+            str(self.containerd.address),
+            LogFiles(self.host.directory / "import-logs"),
+            namespace=self.containerd.namespace,
+            cgroup_parent=self.containerd.cgroup_parent,
+        )
+        try:
+            runtime.import_archive(archive)
+        finally:
+            runtime.close()
+
+    def tasks(self) -> dict[str, int]:
+        """Container -> pid of what runs in it."""
+        lines = [line.split() for line in self._ctr("tasks", "list")[1:]]
+        return {name: int(pid) for name, pid, state in lines if state == "RUNNING"}
+
+    def containers(self) -> list[str]:
+        return self._ctr("containers", "list", "-q")
+
+    def end(self) -> None:
+        self.host.end()
+        self.containerd.end()
+
+    def _ctr(self, *arguments: str) -> list[str]:
+        command = ["ctr", "-a", str(self.containerd.address), "-n", self.containerd.namespace, *arguments]
+        return self.host.run(command, timeout_s=30).stdout.split("\n")[:-1]
+
+
+def worker_host(host: Host, cluster: ParentHost) -> WorkerHost:
+    containerd = prepare_containerd(host.directory / f"c-{host.directory.parent.name}-{host.name}", host.plug.path)
+    settings = {
+        "DATA_DIR": str(host.directory / "node"),
+        "CONTAINERD_ADDRESS": str(containerd.address),
+        "CONTAINERD_NAMESPACE": containerd.namespace,
+        "CGROUP_PARENT": containerd.cgroup_parent,
+        "PARENT_URL": cluster.url,
+        "JOIN_TOKEN_FILE": str(host.directory / "join-token"),
+        "NAME": host.name,
+    }
+    return WorkerHost(host, containerd, {f"HEDGEROW_NODE_{name}": value for name, value in settings.items()})
