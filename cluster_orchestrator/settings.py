@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_common.plumbing.addresses import https_url
+
 PREFIX = "HEDGEROW_CLUSTER_"
+ROOT_PORT = 10000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Settings:
     store_lease_s: float = 20.0
     report_interval_s: float = 10.0
     log_level: str = "INFO"
+
+    @property
+    def root_url(self) -> str:
+        return https_url(self.parent_url, ROOT_PORT)
 
     @property
     def documents_url(self) -> str:

@@ -1,10 +1,20 @@
-"""`python -m root_orchestrator` runs a whole root tier, set up by HEDGEROW_ROOT_* in the environment."""
+"""`python -m root_orchestrator` runs a whole root tier, set up by HEDGEROW_ROOT_* in the environment.
+
+`setup` prepares what its containers share (`setup -h` says more), `health` asks the tier on this machine how it is.
+"""
 
 import sys
 
-from edge_common.plumbing.process import run
-from root_orchestrator.app import App
+from edge_common.link.tier_commands import main
+from edge_common.plumbing.process import Runnable
 from root_orchestrator.settings import PREFIX, Settings
 
+
+def build(settings: Settings) -> Runnable:
+    from root_orchestrator.app import App  # its libraries take half a second to load; the other commands need none
+
+    return App(settings)
+
+
 if __name__ == "__main__":
-    sys.exit(run("root", Settings, PREFIX, App))
+    sys.exit(main("root", Settings, PREFIX, build, sys.argv[1:]))

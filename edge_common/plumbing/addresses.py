@@ -1,4 +1,4 @@
-"""Which addresses stay within the machine."""
+"""Addresses as people write them, and which of them stay within the machine."""
 
 import ipaddress
 
@@ -11,3 +11,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def https_url(text: str, port: int) -> str:
+    """A URL as it is; a host name or an address, with or without a port, as the `https://` URL of it."""
+    text = text.strip().rstrip("/")
+    if "://" in text:
+        return text
+    try:
+        if ipaddress.ip_address(text).version == 6:
+            text = f"[{text}]"
+    except ValueError:
+        pass
+    has_port = text.rpartition(":")[2].isdigit() and not text.endswith("]")
+    return f"https://{text}" if has_port else f"https://{text}:{port}"

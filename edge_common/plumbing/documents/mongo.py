@@ -62,7 +62,7 @@ class MongoDocuments:
         timeouts_ms: dict[str, Any] = {
             name: value for name, value in _TIMEOUTS_MS.items() if name.lower() not in url.lower()
         }
-        secret = {} if password is None else {"password": password}
+        secret: dict[str, Any] = {} if password is None else {"password": password}
         try:
             self._client: MongoClient[Document] = MongoClient(url, appname="hedgerow", **secret, **timeouts_ms)
             self._database = self._client.get_default_database(
