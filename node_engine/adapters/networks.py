@@ -1,14 +1,15 @@
 """The networks of instances, made by NetManager."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from edge_common.model.errors import InvalidInput
+from edge_common.model.errors import InvalidInput, Unauthenticated, Unreachable
 from edge_common.model.ids import InstanceId
 from edge_common.model.network import Subnet
 from edge_common.plumbing.addresses import is_loopback
-from edge_common.plumbing.http_client import HttpClient
+from edge_common.plumbing.http_client import HttpClient, Params
 from edge_common.plumbing.secret_file import read_secret
 from edge_common.plumbing.unix_client import SCHEME, UnixHttpClient
 from edge_common.wire import routes
@@ -19,6 +20,39 @@ from node_engine.networks import HostNetwork
 from node_engine.ports import Network
 
 TIMEOUT_S = 15.0
+
+
+class GuardedClient(HttpClient):
+    """Takes NetManager's token when it is needed: at the first start of a machine that writes it while we start."""
+
+    def __init__(self, url: str, token_file: Path) -> None:
+        super().__init__(url, TIMEOUT_S)
+        self._token_file = token_file
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Raises Unreachable as long as there is no token."""
+        if self.token is None:
+            self.token = self._read_token()
+        try:
+            return super().request(method, path, json, params, headers)
+        except Unauthenticated:
+            self.token = None  # made anew, perhaps: the next request looks
+            raise
+
+    def _read_token(self) -> str:
+        try:
+            return read_secret(self._token_file)
+        except OSError as error:
+            raise Unreachable(
+                f"NetManager's token cannot be read from {self._token_file} ({error.strerror}); it is made at its start."
+            ) from error
 
 
 class NetManagerNetwork:
@@ -61,11 +95,11 @@ def open_network(url: str, token_file: Path | None) -> Network:
             f"The network manager is {url!r}; it must be unix:///path, or http:// and an address of loopback.",
             "net_manager",
         )
-    if token_file is None or not token_file.is_file():
+    if token_file is None:
         raise InvalidInput(
             f"To use NetManager at {url} its token is needed; name the file that has it.", "net_manager_token_file"
         )
-    return NetManagerNetwork(HttpClient(url, TIMEOUT_S, token=read_secret(token_file)))
+    return NetManagerNetwork(GuardedClient(url, token_file))
 
 
 def _path(instance_id: InstanceId) -> str:
