@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cluster_orchestrator.adapters.api import create_api
+from cluster_orchestrator.adapters.doors import PooledDoors
 from cluster_orchestrator.adapters.node_store import DocumentNodeStore
 from cluster_orchestrator.links import Links
 from cluster_orchestrator.scheduler import Scheduler
@@ -15,11 +16,10 @@ from edge_common import __version__
 from edge_common.link.child import ChildLink, last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.dynsec import DynsecAdmin
-from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance
+from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance, parent_address
 from edge_common.link.events import End, PostingEvents
 from edge_common.link.identity import IdentityFiles
 from edge_common.link.join import join
-from edge_common.link.join_desk import ParentAddress
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
 from edge_common.link.membership import Membership
@@ -115,7 +115,7 @@ class App:
         self._settings = settings
         self._clock = SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._documents = open_documents(settings.documents_url)
+        self._documents = open_documents(settings.documents_url, settings.store_password_file)
         directory = DataDirectory(settings.data_dir)
         self._lease = StoreLease(self._documents, directory, "cluster", settings.store_lease_s)
         authority = open_authority(settings.data_dir / "ca", settings.name, self._clock.now_s())
@@ -133,7 +133,7 @@ class App:
         self._tls = open_tier_tls(doors, authority, settings.data_dir / "ca", self._clock.now_s())
         self._identity_files = IdentityFiles(settings.data_dir)
         self._membership = Membership(
-            lambda: join(settings.parent_url, self._token(), ChildKind.CLUSTER, settings.name, settings.data_dir, {}),
+            lambda: join(settings.root_url, self._token(), ChildKind.CLUSTER, settings.name, settings.data_dir, {}),
             self._identity_files,
             self._clock,
         )
@@ -190,6 +190,7 @@ class App:
         mailbox = Mailbox(tier.service, name="cluster")
         mailbox_post.append(mailbox.post)
         entrance = self._entrance(lower_endpoint, tier, mailbox)
+        doors = tier.links.doors = PooledDoors(entrance.doors.answer)
         api = create_api(entrance.blueprint(), tier.service.status)
         servers = self._tls.serve(partial(HttpServer, api))
         mailbox.start()
@@ -201,6 +202,7 @@ class App:
         self._stops = [
             *(server.stop for server in servers),
             self._membership.stop,
+            doors.stop,
             upper_transport.stop,
             lower_transport.stop,
             mailbox.stop,
@@ -219,16 +221,23 @@ class App:
         lower = tier.links.lower
         return open_entrance(
             entrance_settings(
-                ChildKind.NODE, settings.data_dir, settings.http_host, settings.waiting_room, settings.join_token_life_s
+                ChildKind.NODE,
+                settings.data_dir,
+                settings.http_host,
+                settings.waiting_room,
+                settings.join_token_life_s,
+                has_local_children=settings.http_loopback,
             ),
             self._documents,
             self._members,
             DynsecAdmin(endpoint),
-            ParentAddress(
+            parent_address(
                 settings.name,
-                settings.child_mqtt_host or settings.mqtt_host,
-                settings.child_mqtt_port or settings.mqtt_port,
-                is_tls=endpoint.tls is not None,
+                settings.mqtt_host,
+                settings.mqtt_port,
+                settings.child_mqtt_host,
+                settings.child_mqtt_port,
+                settings.tls,
             ),
             self._clock,
             LinkCalls(

@@ -11,9 +11,10 @@ from cluster_orchestrator.core.reconcile import Forget
 from cluster_orchestrator.core.records import NodeRecord, Slot, WantedService
 from cluster_orchestrator.core.upward import last_word, upward
 from cluster_orchestrator.core.views import node_view
-from cluster_orchestrator.ports import NodeStore
+from cluster_orchestrator.ports import DoorQuestions, NodeStore
 from cluster_orchestrator.scheduler import Scheduler, Settled
 from edge_common.link.child import ChildLink, Description, Reply
+from edge_common.link.doors import QUESTIONS
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
@@ -41,6 +42,7 @@ class Links:
     upper: ChildLink
     lower: ParentLinks
     scheduler: Scheduler
+    doors: DoorQuestions | None = None
 
     def __init__(
         self, info: ClusterInfo, nodes: NodeStore, placements: PlacementStore, clock: Clock, sealer: Sealer
@@ -174,6 +176,8 @@ class Links:
             record = self._find_node(str(body.get("node", "")))
             self._cordon(record, is_cordoned=bool(body.get("is_cordoned")))
             reply({"node": self._node_view(ChildId(record.info.node_id))})
+        elif kind in QUESTIONS and self.doors is not None:
+            self.doors.ask(kind, body, reply)
         else:
             raise InvalidInput(f"A cluster does not know the request {kind!r}.")
 

@@ -1,9 +1,10 @@
 """What the cluster's services need of the world, in the core's words."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from cluster_orchestrator.core.records import NodeRecord, WantedService
+from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, NodeId, ServiceId
 from edge_common.model.node import ChildHealth
 
@@ -14,6 +15,15 @@ class NodeStore(Protocol):
     def nodes(self) -> list[NodeRecord]: ...
     def put(self, record: NodeRecord) -> None: ...
     def delete(self, node_id: NodeId) -> None: ...
+
+
+class DoorQuestions(Protocol):
+    """Questions of the root about who comes in: join tokens, the waiting room, forgetting."""
+
+    def ask(
+        self, kind: str, body: Mapping[str, Any], reply: Callable[[Mapping[str, Any] | HedgerowError], None]
+    ) -> None:
+        """Returns at once; replies from another thread. Raises Overloaded when too many wait already."""
 
 
 class World(Protocol):

@@ -9,10 +9,9 @@ from functools import partial
 from flask import Flask
 
 from edge_common.link.dynsec import DynsecAdmin
-from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance
+from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance, parent_address
 from edge_common.link.events import End, PostingEvents
 from edge_common.link.join_api import ENDPOINTS as JOIN_ENDPOINTS
-from edge_common.link.join_desk import ParentAddress
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
 from edge_common.link.parent import Certify, ParentLinks
@@ -124,7 +123,7 @@ class App:
         self._settings = settings
         self._clock = SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._documents = open_documents(settings.documents_url)
+        self._documents = open_documents(settings.documents_url, settings.store_password_file)
         directory = DataDirectory(settings.data_dir)
         authority = open_authority(settings.data_dir / "ca", "root", self._clock.now_s())
         self._members = Members(
@@ -205,6 +204,7 @@ class App:
         wanted_password = os.environ.pop(ADMIN_PASSWORD, "")
         ensure_organization(people, self._clock.now_s())
         ensure_admin(tier.intents, auth.passwords, settings.data_dir, wanted_password, self._clock.now_s())
+        entrance = self._entrance(tier, mailbox, endpoint)
         parts = ApiParts(
             manager=tier.manager,
             intents=tier.intents,
@@ -217,8 +217,8 @@ class App:
             people_reads=people,
             audit=audit,
             values=tier.values,
+            doors=entrance.doors,
         )
-        entrance = self._entrance(tier, mailbox, endpoint)
         app = create_api(parts, max_body_bytes=settings.max_body_bytes)
         app.register_blueprint(entrance.blueprint())
         declare_public(app, *JOIN_ENDPOINTS)
@@ -235,15 +235,18 @@ class App:
                 settings.http_host,
                 settings.waiting_room,
                 settings.join_token_life_s,
+                has_local_children=settings.http_loopback,
             ),
             self._documents,
             self._members,
             DynsecAdmin(endpoint),
-            ParentAddress(
+            parent_address(
                 "root",
-                settings.child_mqtt_host or settings.mqtt_host,
-                settings.child_mqtt_port or settings.mqtt_port,
-                is_tls=endpoint.tls is not None,
+                settings.mqtt_host,
+                settings.mqtt_port,
+                settings.child_mqtt_host,
+                settings.child_mqtt_port,
+                settings.tls,
             ),
             self._clock,
             LinkCalls(
@@ -252,4 +255,5 @@ class App:
                 is_ready=lambda child_id: mailbox.call(lambda: lower.readiness(child_id)) is Readiness.READY,
                 drop=lambda child_id: mailbox.call(lambda: tier.links.forget(child_id)),
             ),
+            settings.first_token_file,
         )

@@ -100,6 +100,13 @@ class ClusterRequests(Protocol):
         """Raises Unreachable when it does not answer in time, or the error that it answered with."""
 
 
+class DoorQuestions(Protocol):
+    """What the root itself does about who comes in; a cluster takes the same questions over its link."""
+
+    def answer(self, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises an error of the tree. May take seconds."""
+
+
 class Nudge(Protocol):
     """A hint that something changed; losing it costs time, never state."""
 

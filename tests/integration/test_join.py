@@ -65,7 +65,7 @@ class Parent:
         self.ready: set[ChildId] = set()
         self.members = Members(self.documents, self.trust.authority, SystemClock())
         self.entrance: Entrance = open_entrance(
-            EntranceSettings(ChildKind.NODE, folder, is_local=True, is_room_open=True, token_life_s=DAY_S),
+            EntranceSettings(ChildKind.NODE, folder, has_token_file=True, is_room_open=True, token_life_s=DAY_S),
             self.documents,
             self.members,
             admin or MemoryBrokerAdmin(),

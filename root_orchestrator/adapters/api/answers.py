@@ -257,6 +257,43 @@ class NodeAnswer(Schema):
     cluster_name = fields.String()
 
 
+class JoinTokenAnswer(Schema):
+    token_id = fields.String()
+    kind = fields.String(metadata={"description": "what it admits: cluster or node"})
+    state = fields.String(metadata={"description": "good, expired, revoked or used up"})
+    created_at = fields.Float()
+    expires_at = fields.Float(allow_none=True)
+    max_uses = fields.Integer(allow_none=True)
+    uses = fields.Integer()
+    note = fields.String()
+
+
+class NewJoinTokenAnswer(JoinTokenAnswer):
+    token = fields.String(metadata={"description": "the token itself; it is not shown again"})
+
+
+class NewcomerAnswer(Schema):
+    child_id = fields.String()
+    kind = fields.String()
+    name = fields.String(metadata={"description": "what it calls itself"})
+    key_fingerprint = fields.String(metadata={"description": "to compare with what it shows"})
+    address = fields.String()
+    state = fields.String(metadata={"description": "waiting, refused or admitted"})
+    first_asked_at = fields.Float()
+    age_s = fields.Float(metadata={"description": "since it last asked"})
+    refused_until = fields.Float(allow_none=True)
+
+
+class WaitingAnswer(Schema):
+    is_open = fields.Boolean()
+    newcomers = fields.List(fields.Nested(NewcomerAnswer))
+
+
+class ForgottenAnswer(Schema):
+    child_id = fields.String()
+    name = fields.String()
+
+
 class SilentClusterAnswer(Schema):
     cluster_id = fields.String()
     cluster_name = fields.String()

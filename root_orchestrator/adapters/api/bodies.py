@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from edge_common.link.doors import MAX_LIFE_S, MAX_NOTE, MAX_USES, MIN_LIFE_S
 from edge_common.plumbing.http_app import read_json
 from edge_common.wire.sla import MAX_REPLICAS
 from edge_common.wire.strict import Flag, ListOf, Part, StrictSchema, Text, Whole, load
@@ -66,6 +67,14 @@ class DescriptionBody(StrictSchema):
 
 class ReplicasBody(StrictSchema):
     replicas = Whole(0, MAX_REPLICAS, required=True)
+
+
+class JoinTokenBody(StrictSchema):
+    """`ttl` in seconds, a day where the parent says nothing else; without `max_uses` any number may use it."""
+
+    ttl = Whole(int(MIN_LIFE_S), int(MAX_LIFE_S))
+    max_uses = Whole(1, MAX_USES)
+    note = Text(max_length=MAX_NOTE)
 
 
 class CordonBody(StrictSchema):

@@ -16,6 +16,7 @@ from root_orchestrator.adapters.api.answers import HealthAnswer
 from root_orchestrator.adapters.api.applications import Applications
 from root_orchestrator.adapters.api.audit import AuditLogs, audit_requests
 from root_orchestrator.adapters.api.clusters import Clusters
+from root_orchestrator.adapters.api.doors import Doors
 from root_orchestrator.adapters.api.organizations import Organizations
 from root_orchestrator.adapters.api.parts import Parts
 from root_orchestrator.adapters.api.routing import Answer, Routes, needs_of
@@ -63,6 +64,8 @@ def create_api(
         ("applications", Applications(parts)),
         ("services", Services(parts)),
         ("clusters", Clusters(parts)),
+        ("newcomers", Doors(parts)),
+        ("newcomers of clusters", Doors(parts, of_clusters=True)),
         ("secrets", StoredValues(parts, ValueKind.SECRET)),
         ("configs", StoredValues(parts, ValueKind.CONFIG)),
         ("accounts", Accounts(parts)),

@@ -18,7 +18,7 @@ from root_orchestrator.core.views import View, application_view, service_view
 from root_orchestrator.core.whereabouts import Whereabouts, whereabouts
 from root_orchestrator.manager import Manager
 from root_orchestrator.people import People
-from root_orchestrator.ports import Ask, Audit, ClusterRequests, IntentStore, PeopleStore, PlacementReads
+from root_orchestrator.ports import Ask, Audit, ClusterRequests, DoorQuestions, IntentStore, PeopleStore, PlacementReads
 from root_orchestrator.values import Values
 
 
@@ -37,6 +37,7 @@ class Parts:
     people_reads: PeopleStore
     audit: Audit
     values: Values
+    doors: DoorQuestions
 
     def application(self, actor: Actor, application_id: str) -> Application:
         """To be read. Raises NotFound, also for one that they may not see."""

@@ -155,6 +155,8 @@ class Company(World):
             "logs": {"text": "", "cursor": 0},
             "nodes": {"nodes": [{"node_id": "n1", "node_name": "node-1"}]},
             "cordon": {"node": {"node_id": "n1"}},
+            "join_tokens": {"tokens": []},
+            **dict.fromkeys(("waiting", "admit", "refuse", "forget"), {}),
         }
         self.people_store.put_organization(Organization(ACME, "acme"))
         self.people_store.put_organization(Organization(OTHER, "other"))
@@ -192,7 +194,14 @@ class Company(World):
                 self.documents.put(collection, document)
 
     def path(self, rule: str, owner: str) -> str:
-        known = {**self.arguments[owner], "cluster_id": "c1", "node_id": "n1", "number": "0", "int": "0"}
+        known = {
+            **self.arguments[owner],
+            "cluster_id": "c1",
+            "node_id": "n1",
+            "child_id": "n2",
+            "number": "0",
+            "int": "0",
+        }
         if rule.startswith(routes.CONFIGS):
             known["name"] = known["config"]
         for argument, value in known.items():

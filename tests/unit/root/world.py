@@ -120,7 +120,7 @@ class RootDoors:
 
     def answer(self, kind: str, body: Mapping[str, Any]) -> Json:
         self.asked.append((kind, dict(body)))
-        answer = self.answers.get(kind, Unreachable("The broker does not answer."))
+        answer = self.answers.get(kind, {})
         if isinstance(answer, HedgerowError):
             raise answer
         return answer
