@@ -97,6 +97,10 @@ class IdentityFiles:
         tls = TlsFiles(self.ca_file, self._certificate_file, self._key_file)
         return Identity(child_id, parent_name, mqtt, starts_s, ends_s, tls)
 
+    def forget_access(self) -> None:
+        """Where the broker is, and the password there: the child asks for both again when it starts."""
+        self._kept_file.unlink(missing_ok=True)
+
     def keep_certificate(self, certificate: str) -> Identity:
         """A renewed one. Raises Broken as `keep` does."""
         kept = self._load()

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
 LOOK_EVERY_S = 5.0
+ASK_AGAIN_S = 300.0
+"""A child that its broker's address has left alone for so long, up to twice, asks its parent whether there is another;
+not sooner, as thousands may be alone at once."""
 _SYSTEM_RANDOM = SystemRandom()
 
 
@@ -47,6 +50,7 @@ class Membership:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_said = ""
+        self._ask_again_at_s = self._next_asking_s()
 
     def identity(self) -> Identity | None:
         """That on disk, else joins until it is admitted; needs no network once it was. None when stopped before."""
@@ -70,29 +74,49 @@ class Membership:
         identity = self._files.load()
         return identity is not None and identity.certificate_ends_s <= self._clock.now_s()
 
+    def look(self, transport: Renewable) -> None:
+        """Does what there is to do now; in production this is called every LOOK_EVERY_S."""
+        if transport.is_connected:
+            self._ask_again_at_s = self._next_asking_s()
+            return
+        identity: Identity | None = None
+        if self.must_join(transport):
+            logger.warning("event=credentials_refused action=join_again")
+            identity = self._join()
+        elif self._clock.monotonic_s() >= self._ask_again_at_s:
+            self._ask_again_at_s = self._next_asking_s()
+            identity = self._ask()
+        if identity is not None:
+            transport.renew(identity.endpoint)
+
+    def _next_asking_s(self) -> float:
+        return self._clock.monotonic_s() + ASK_AGAIN_S * (1 + self._chance())
+
     def _keep(self, transport: Renewable) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
-                if not self.must_join(transport):
-                    continue
-                logger.warning("event=credentials_refused action=join_again")
-                identity = self._join()
-                if identity is not None:
-                    transport.renew(identity.endpoint)
+                self.look(transport)
             except Exception:
                 logger.exception("event=membership_failed")
 
     def _join(self) -> Identity | None:
         delay_s = FIRST_RETRY_S
         while not self._stopping.is_set():
-            try:
-                return self._join_once()
-            except Waiting as waiting:
-                self._say(logging.INFO, f"event=join_waiting reason={str(waiting)!r}")
-            except HedgerowError as error:
-                self._say(logging.WARNING, f"event=join_failed reason={str(error)!r}")
+            identity = self._ask()
+            if identity is not None:
+                return identity
             self._stopping.wait(delay_s * (0.5 + self._chance() / 2))
             delay_s = min(delay_s * 2, LAST_RETRY_S)
+        return None
+
+    def _ask(self) -> Identity | None:
+        """Once. What went wrong is in the log."""
+        try:
+            return self._join_once()
+        except Waiting as waiting:
+            self._say(logging.INFO, f"event=join_waiting reason={str(waiting)!r}")
+        except HedgerowError as error:
+            self._say(logging.WARNING, f"event=join_failed reason={str(error)!r}")
         return None
 
     def _say(self, level: int, message: str) -> None:

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from edge_common.link.identity import IdentityFiles
 from edge_common.model.errors import Broken
 from hedgerow.machine.broker import prepare_broker
 from hedgerow.machine.files import SECRET, write_if_changed
 from hedgerow.machine.layout import Layout, exposure_file, ports_file
-from hedgerow.machine.programs import BROKER, CONTAINERD, ROOT, SERVICES
+from hedgerow.machine.programs import BROKER, CLUSTER, CONTAINERD, NODE, ROOT, SERVICES, broker_port
 from hedgerow.machine.render import containerd_toml
 
 ADMIN_PASSWORD_VARIABLE = "HEDGEROW_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
@@ -26,13 +27,25 @@ def prepare(layout: Layout, environ: Mapping[str, str]) -> frozenset[str]:
         if not layout.settings_file.exists():
             write_if_changed(layout.settings_file, _SETTINGS_HEAD, SECRET)
         write_if_changed(ports_file(layout), json.dumps(layout.ports.by_name()) + "\n")
-        write_if_changed(exposure_file(layout), json.dumps(asdict(layout.exposure)) + "\n")
         changed = {BROKER} if prepare_broker(layout) else set()
+        if _has_moved(layout):
+            changed |= {CLUSTER, NODE}
         if write_if_changed(layout.config / "containerd.toml", containerd_toml(layout)):
             changed.add(CONTAINERD)
     except OSError as error:
         raise Broken(f"{error.filename} cannot be written: {error.strerror}. Free it and try again.") from error
     return frozenset(changed)
+
+
+def _has_moved(layout: Layout) -> bool:
+    """Whether the broker is elsewhere than at the last `up`, or speaks otherwise; then its children ask again where."""
+    doors = {"mqtt": layout.ports.mqtt, "cluster_mqtt": broker_port(CLUSTER, layout), **asdict(layout.exposure)}
+    is_first = not exposure_file(layout).exists()
+    has_moved = write_if_changed(exposure_file(layout), json.dumps(doors) + "\n") and not is_first
+    if has_moved:
+        for child in (CLUSTER, NODE):
+            IdentityFiles(layout.data_of(child)).forget_access()
+    return has_moved
 
 
 def admin_password(layout: Layout, environ: Mapping[str, str]) -> str:
