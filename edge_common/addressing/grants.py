@@ -1,0 +1,168 @@
+"""What a parent gives its children of the address plan: blocks to clusters, subnets to nodes.
+
+A child may have several, numbered from 0. Each has one owner, by the pools; what is given back rests before it is given
+again. A range that is taken away is used up: who has something of it keeps it, nobody new gets any.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edge_common.addressing.address_plan import (
+    BLOCK_PREFIX_V4,
+    BLOCK_PREFIX_V6,
+    OVERLAY_V4,
+    OVERLAY_V6,
+    TwinPools,
+    Twins,
+    cluster_blocks,
+    node_subnets,
+)
+from edge_common.addressing.pool import Network, Pool, PoolIsFull, PoolPlan, PoolState, overlap
+from edge_common.model.ids import ChildId
+
+FEW_LEFT = 4
+"""Below which another range is asked for."""
+MANY_LEFT = 16
+"""That must be left without the last range before it is given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`most` is how many one child may have. `range_of` says in which range something lies, `plans_of` how a range is
+    cut.
+    """
+
+    most: int
+    range_of: Callable[[Twins], Twins]
+    plans_of: Callable[[Twins], tuple[PoolPlan, PoolPlan]]
+
+
+WHOLE = Twins(OVERLAY_V4, OVERLAY_V6)
+
+
+def _block_of(subnet: Twins) -> Twins:
+    return Twins(subnet.v4.supernet(new_prefix=BLOCK_PREFIX_V4), subnet.v6.supernet(new_prefix=BLOCK_PREFIX_V6))
+
+
+BLOCKS = Source(128, lambda _: WHOLE, lambda _: cluster_blocks())
+SUBNETS = Source(16, _block_of, lambda block: node_subnets((block,)))
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """`number` counts what one child has, from 0."""
+
+    child_id: ChildId
+    number: int
+    twins: Twins
+
+    @property
+    def owner(self) -> str:
+        return f"{self.child_id}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGrants:
+    """`resting`: networks that were given back, and the wall clock's time when they are free."""
+
+    owned: tuple[Owned, ...] = ()
+    resting: Mapping[Network, float] = field(default_factory=dict)
+
+
+class Grants:
+    """Raises Broken when what was kept gives one network to two children."""
+
+    def __init__(self, source: Source, kept: KeptGrants, ranges: Iterable[Twins]) -> None:
+        self._source = source
+        self._ranges: tuple[Twins, ...] = ()
+        self._owned: dict[ChildId, dict[int, Owned]] = {}
+        for one in kept.owned:
+            self._owned.setdefault(one.child_id, {})[one.number] = one
+        used = dict.fromkeys(source.range_of(one.twins) for one in kept.owned)
+        self._pools = {each: self._opened(each, kept) for each in used}
+        self._resting = dict(kept.resting)
+        self.set_ranges(ranges)
+        self._short: set[ChildId] = set()
+
+    @property
+    def short(self) -> frozenset[ChildId]:
+        """Children that have fewer than they last asked for."""
+        return frozenset(self._short)
+
+    def of(self, child_id: ChildId) -> tuple[Twins, ...]:
+        return tuple(one.twins for _, one in sorted(self._owned.get(child_id, {}).items()))
+
+    def set_ranges(self, ranges: Iterable[Twins]) -> None:
+        """From now on these, in this order, are what is given from."""
+        self._ranges = tuple(dict.fromkeys(ranges))
+        for each in self._ranges:
+            if each not in self._pools:
+                self._pools[each] = self._opened(each, KeptGrants((), self._resting))
+        self._drop_unused()
+
+    def give(self, child_id: ChildId, wanted: int, now_s: float) -> tuple[list[Owned], list[Owned]]:
+        """Lets the child have `wanted`, or as many as there are. Returns what it was given and what it gave back."""
+        wanted = max(0, min(wanted, self._source.most))
+        held = self._owned.setdefault(child_id, {})
+        back = [held[number] for number in sorted(held) if number >= wanted]
+        for one in back:
+            self._give_back(one, now_s)
+        new = []
+        for number in (each for each in range(wanted) if each not in held):
+            twins = self._take(f"{child_id}/{number}", now_s)
+            if twins is None:
+                break
+            held[number] = Owned(child_id, number, twins)
+            new.append(held[number])
+        (self._short.add if len(held) < wanted else self._short.discard)(child_id)
+        if not held:
+            del self._owned[child_id]
+        self._drop_unused()
+        return new, back
+
+    def resting(self) -> dict[Network, float]:
+        states = [pool.state() for twins in self._pools.values() for pool in (twins.v4, twins.v6)]
+        return {network: until_s for state in states for network, until_s in state.resting.items()}
+
+    def wanted_ranges(self, now_s: float) -> int:
+        """How many ranges are needed. Between asking and giving back there is a gap, so that it does not waver."""
+        count = len(self._ranges)
+        if self._short or (self._owned and self._free(self._ranges, now_s) < FEW_LEFT):
+            return count + 1
+        in_use = {self._source.range_of(one.twins) for held in self._owned.values() for one in held.values()}
+        if not count or self._ranges[-1] in in_use or (count == 1 and self._owned):
+            return count
+        return count - 1 if count == 1 or self._free(self._ranges[:-1], now_s) >= MANY_LEFT else count
+
+    def _take(self, owner: str, now_s: float) -> Twins | None:
+        for each in self._ranges:
+            try:
+                return self._pools[each].take(owner, now_s)
+            except PoolIsFull:
+                continue
+        return None
+
+    def _give_back(self, one: Owned, now_s: float) -> None:
+        self._pools[self._source.range_of(one.twins)].give_back(one.owner, now_s)
+        del self._owned[one.child_id][one.number]
+
+    def _free(self, ranges: Iterable[Twins], now_s: float) -> int:
+        return sum(min(self._pools[each].v4.free(now_s), self._pools[each].v6.free(now_s)) for each in ranges)
+
+    def _opened(self, range_: Twins, kept: KeptGrants) -> TwinPools:
+        plan_v4, plan_v6 = self._source.plans_of(range_)
+        mine = [one for one in kept.owned if self._source.range_of(one.twins) == range_]
+        rests_v4 = {each: until_s for each, until_s in kept.resting.items() if _lies_in(each, plan_v4)}
+        rests_v6 = {each: until_s for each, until_s in kept.resting.items() if _lies_in(each, plan_v6)}
+        return TwinPools(
+            Pool(plan_v4, PoolState({one.owner: one.twins.v4 for one in mine}, rests_v4)),
+            Pool(plan_v6, PoolState({one.owner: one.twins.v6 for one in mine}, rests_v6)),
+        )
+
+    def _drop_unused(self) -> None:
+        used = {self._source.range_of(one.twins) for held in self._owned.values() for one in held.values()}
+        self._pools = {each: pools for each, pools in self._pools.items() if each in used or each in self._ranges}
+
+
+def _lies_in(network: Network, plan: PoolPlan) -> bool:
+    return network.prefixlen == plan.prefix and any(overlap(network, each) for each in plan.ranges)
