@@ -28,7 +28,7 @@ class Member:
 
     child_id: ChildId
     kind: ChildKind
-    name: str
+    name: str = ""
     key_fingerprint: str = ""
     joined_at_s: float = 0.0
     certificate_ends_s: float = 0.0

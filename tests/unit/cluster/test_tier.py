@@ -1,23 +1,28 @@
 """A whole cluster between a root and two nodes, over brokers in memory."""
 
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from cluster_orchestrator.adapters.doors import MAX_OPEN, PooledDoors
 from cluster_orchestrator.app import Parts, Tier, build_tier
+from cluster_orchestrator.service import NodeForgotten
 from edge_common.link.child import Description, last_will
 from edge_common.link.events import End
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
 from edge_common.model.cluster import ClusterInfo
-from edge_common.model.errors import HedgerowError, NotFound
+from edge_common.model.errors import Conflict, HedgerowError, NotFound, Overloaded
 from edge_common.model.ids import ChildId, ClusterId, NodeId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import Reason, State
 from edge_common.model.node import NodeInfo, Readiness
 from edge_common.plumbing.clock import FakeClock
 from edge_common.wire.messages import Report
+from tests.support import eventually
 from tests.unit.cluster.rig import ROOM
 from tests.unit.link.rig import CHILD, WEB, Child, FailingDocuments, FakeReporter, Inbox, Parent
 
@@ -280,3 +285,113 @@ def test_questions_about_an_instance_go_to_its_node(world: World) -> None:
     (holder,) = (node.child_id for node in world.nodes.values() if node.instances)
     assert {"lines": [holder]} in answers
     assert [str(each) for each in answers if isinstance(each, NotFound)] == ["No node of cluster edge has instance x."]
+
+
+class TestForgetting:
+    def test_what_ran_there_is_replaced_at_once(self, world: World) -> None:
+        world.root.want(WEB, "a")
+        world.run(3)
+        (before,) = world.tier.links.placements.all_assignments()
+        world.below.isolate(before.child_id)
+        forget(world, before.child_id)
+        world.run(1)
+        (after,) = world.tier.links.placements.all_assignments()
+        assert after.child_id not in (before.child_id, "")
+        assert after.origin_id == "a"
+        world.run(5)
+        assert world.told() == {"a": State.RUNNING}
+        summary = [report.summary for report in world.reports if report.summary][-1]
+        assert summary.node_count == 1
+
+    def test_nothing_is_said_to_it_any_more_and_what_it_says_counts_nothing(self, world: World) -> None:
+        world.root.want(WEB, "a")
+        world.run(3)
+        (before,) = world.tier.links.placements.all_assignments()
+        forget(world, before.child_id)
+        world.run(5)
+        assert [topic for topic in world.below.retained if f"/{before.child_id}/desired" in topic] == []
+        assert before.child_id not in world.tier.links.nodes
+        world.kill()
+        world.start()
+        world.run(5)
+        assert before.child_id not in world.tier.links.nodes
+        assert set(world.tier.links.health()) == {name for name in NODES if name != before.child_id}
+
+    def test_a_death_in_the_middle_completes_it_at_the_next_start(self, world: World) -> None:
+        (gone, *_) = NODES
+        document = world.documents.get("children", gone)
+        assert document is not None
+        world.documents.put("children", {**document, "forgotten_at_s": world.clock.now_s()})
+        world.kill()
+        world.start()
+        world.run(5)
+        assert gone not in world.tier.links.nodes
+        assert world.documents.get("nodes", gone) is None
+
+    def test_where_it_was_the_only_one_its_instances_wait_for_another(self, world: World) -> None:
+        world.root.want(WEB, "a")
+        world.run(3)
+        for name in NODES:
+            forget(world, name)
+        world.run(5)
+        assert len(world.tier.links.placements.all_assignments()) == 1
+        forget(world, ChildId("nobody"))
+
+
+def forget(world: World, child_id: ChildId) -> None:
+    """As the doors do it."""
+    document = world.documents.get("children", child_id)
+    if document is not None:
+        world.documents.put("children", {**document, "forgotten_at_s": world.clock.now_s()})
+    world.tier.service.handle(NodeForgotten(child_id))
+
+
+class TestQuestionsAboutDoors:
+    def test_are_answered_beside_the_mailbox(self, world: World) -> None:
+        doors = PooledDoors(lambda kind, body: {"kind": kind, **body})
+        world.tier.links.doors = doors
+        answers: list[Any] = []
+        world.root.links.request(CHILD, "waiting", {"x": 1}, 5.0, answers.append)
+
+        def is_answered() -> bool:
+            world.run(0.5)
+            return bool(answers)
+
+        eventually(is_answered)
+        doors.stop()
+        assert answers == [{"kind": "waiting", "x": 1}]
+
+    def test_a_refusal_arrives_as_it_was_said(self, world: World) -> None:
+        def refuse(kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            raise Conflict(f"No {kind} for {body['child']}.")
+
+        doors = PooledDoors(refuse)
+        world.tier.links.doors = doors
+        answers: list[Any] = []
+        world.root.links.request(CHILD, "forget", {"child": "n1"}, 5.0, answers.append)
+
+        def is_answered() -> bool:
+            world.run(0.5)
+            return bool(answers)
+
+        eventually(is_answered)
+        doors.stop()
+        assert isinstance(answers[0], Conflict)
+        assert str(answers[0]) == "No forget for n1."
+
+    def test_too_many_at_once_are_refused(self) -> None:
+        hold = threading.Event()
+
+        def wait(kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            hold.wait(10)
+            return body
+
+        doors = PooledDoors(wait)
+        answers: list[Any] = []
+        for _ in range(MAX_OPEN):
+            doors.ask("waiting", {}, answers.append)
+        with pytest.raises(Overloaded):
+            doors.ask("waiting", {}, answers.append)
+        hold.set()
+        eventually(lambda: len(answers) == MAX_OPEN)
+        doors.stop()
