@@ -51,7 +51,7 @@ class GuardedClient(HttpClient):
             return read_secret(self._token_file)
         except OSError as error:
             raise Unreachable(
-                f"NetManager's token cannot be read from {self._token_file} ({error.strerror}); it is made at its start."
+                f"NetManager's token cannot be read from {self._token_file}: {error.strerror}. NetManager writes it."
             ) from error
 
 
