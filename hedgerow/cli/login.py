@@ -1,15 +1,16 @@
-"""`hedgerow login`."""
+"""`hedgerow login` and `hedgerow logout`."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
-from edge_common.model.errors import InvalidInput
+from edge_common.model.errors import Unauthenticated
 from hedgerow.cli.output import say
-from hedgerow.cli.session import URL_VARIABLE, load, local_ca, log_in, save
+from hedgerow.cli.passwords import read_password
+from hedgerow.cli.session import URL_VARIABLE, Api, load, local_ca, log_in, save
 from hedgerow.cli.trust import pinned_ca
 from hedgerow.machine.layout import find_layout
 
@@ -38,15 +39,32 @@ def login(
     chosen = url or os.environ.get(URL_VARIABLE) or (stored.url if stored else layout.api_url)
     known = (stored.ca if stored is not None and stored.url == chosen else "") or local_ca(layout, chosen)
     trusted = pinned_ca(chosen, known, ca, ca_fingerprint, layout.session.parent / "authorities")
-    session = log_in(chosen, username, _read_password(username, chosen), trusted)
+    session = log_in(chosen, username, read_password(f"Password of {username} at {chosen}"), trusted)
     save(layout.session, session)
     say(f"Logged in to {chosen} as {username}.")
 
 
-def _read_password(username: str, url: str) -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt(f"Password of {username} at {url}", hide_input=True))
-    password = sys.stdin.readline().rstrip("\n")
-    if not password:
-        raise InvalidInput("There is no password on standard input; write one line.")
-    return password
+def logout(
+    is_everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="End all your sessions, on all machines.")
+    ] = False,
+) -> None:
+    """End your session, at the root and on this machine.
+
+    Example: hedgerow logout --everywhere
+    """
+    layout = find_layout(os.environ)
+    stored = load(layout.session)
+    if stored is None:
+        say("You are not logged in.")
+        return
+    api = Api(stored, layout.session)
+    try:
+        if is_everywhere:
+            api.request("DELETE", f"/api/user/{quote(stored.username, safe='')}/sessions")
+        else:
+            api.request("POST", "/api/auth/logout")
+    except Unauthenticated:
+        say("The session had ended before.")
+    layout.session.unlink(missing_ok=True)
+    say(f"Logged out from {stored.url}.")

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,20 +75,22 @@ class Api:
     def url(self) -> str:
         return self._session.url
 
+    @property
+    def username(self) -> str:
+        """ "" for a token of the environment, which is known to the root alone."""
+        return self._session.username
+
     def get(self, path: str, params: Params | None = None) -> Any:
         return self.request("GET", path, params=params)
 
     def request(self, method: str, path: str, json: Any = None, params: Params | None = None) -> Any:
-        try:
+        with suppress(Unauthenticated):
             return self._client.request(method, path, json=json, params=params)
-        except Unauthenticated:
-            if self._take_renewed():
-                try:
-                    return self._client.request(method, path, json=json, params=params)
-                except Unauthenticated:
-                    pass
-            self._renew()
-            return self._client.request(method, path, json=json, params=params)
+        if self._take_renewed():
+            with suppress(Unauthenticated):
+                return self._client.request(method, path, json=json, params=params)
+        self._renew()
+        return self._client.request(method, path, json=json, params=params)
 
     def _take_renewed(self) -> bool:
         """Whether another command has renewed the session meanwhile."""
@@ -104,7 +107,10 @@ class Api:
 
     def _renew(self) -> None:
         if not self._session.refresh_token:
-            raise Unauthenticated(f"The root at {self.url} does not accept the token. {_LOG_IN}")
+            raise Unauthenticated(
+                f"The root at {self.url} does not accept the token in {TOKEN_VARIABLE}: it is wrong, expired or "
+                "revoked. Make another with `hedgerow api-token create`, or unset it."
+            )
         client = _client(self.url, self._session.refresh_token, self._session.ca)
         try:
             answer = client.request("POST", "/api/auth/refresh")

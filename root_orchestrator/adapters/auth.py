@@ -160,6 +160,14 @@ class Auth:
         self._limiter.succeeded(username, address)
         return user
 
+    def confirm(self, user: User, password: str, address: str) -> bool:
+        """Whether it is the password of somebody who is logged in; guessing is limited as at the login."""
+        self._limiter.check(user.username, address)
+        is_right = self.passwords.is_right(user, password)
+        if not is_right:
+            self._limiter.failed(user.username, address)
+        return is_right
+
     def identify(self, token: str) -> Identity:
         """Raises Unauthenticated."""
         if token.startswith(api_tokens.PREFIX):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flask import request
+
 from edge_common.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.answers import MessageAnswer, PermissionAnswer, UserAnswer
@@ -105,7 +107,7 @@ class Accounts:
         if actor.username != username:
             raise Forbidden("This changes one's own password; an Admin sets another user's with PUT.")
         body = read(PasswordBody)
-        if not self._parts.auth.passwords.is_right(user, body["old_password"]):
+        if not self._parts.auth.confirm(user, body["old_password"], request.remote_addr or ""):
             raise Unauthenticated("oldPassword: is not the password you have now.")
         users.check_password(body["new_password"], "newPassword")
         password_hash = self._parts.auth.passwords.hash(body["new_password"])
