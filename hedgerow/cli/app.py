@@ -11,6 +11,7 @@ from hedgerow.cli import (
     images,
     login,
     machine,
+    newcomers,
     people,
     services,
     values,

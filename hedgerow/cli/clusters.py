@@ -1,18 +1,21 @@
 """`hedgerow cluster ...` and `hedgerow node ...`."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from hedgerow.cli.names import Document, find_cluster, find_node
 from hedgerow.cli.output import Format, Output, age, complain, facts, say, show_data, show_rows, stdout
-from hedgerow.cli.session import connect
+from hedgerow.cli.session import Api, connect
 
 clusters = typer.Typer(help="Clusters of nodes.", no_args_is_help=True)
 nodes = typer.Typer(help="Nodes: the machines that run instances.", no_args_is_help=True)
 
 Cluster = Annotated[str, typer.Argument(help="Name or id.", show_default=False)]
 Node = Annotated[str, typer.Argument(help="Name, cluster.name or id.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Also when it is there and ready.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _CLUSTER_COLUMNS = (
     ("CLUSTER", lambda c: c["cluster_name"]),
@@ -97,6 +100,37 @@ def uncordon(node: Node) -> None:
     Example: hedgerow node uncordon pi-07
     """
     _set_cordoned(node, is_cordoned=False)
+
+
+@clusters.command("forget")
+def forget_cluster(cluster: Cluster, force: Force = False, yes: Yes = False) -> None:
+    """Forget a cluster: it gets in no more without a token, and what it had runs elsewhere.
+
+    One that is there and ready needs --force: switch it off too, else what it runs goes on beside its successors.
+
+    Example: hedgerow cluster forget berlin
+    """
+    _forget(connect(), f"/api/clusters/{quote(cluster, safe='')}", f"cluster {cluster}", force=force, yes=yes)
+
+
+@nodes.command("forget")
+def forget_node(node: Node, force: Force = False, yes: Yes = False) -> None:
+    """Forget a node: it gets in no more without a token, and what it had runs elsewhere.
+
+    One that is there and ready needs --force: switch it off too, else what it runs goes on beside its successors.
+
+    Example: hedgerow node forget pi-07
+    """
+    api = connect()
+    found = find_node(api, node)
+    _forget(api, _path(found), f"node {found['node_name']}", force=force, yes=yes)
+
+
+def _forget(api: Api, path: str, what: str, *, force: bool, yes: bool) -> None:
+    if not yes:
+        typer.confirm(f"Forget {what}?", abort=True)
+    api.request("DELETE", path, params={"force": True if force else None})
+    say(f"The {what} is forgotten.")
 
 
 def _set_cordoned(node: str, *, is_cordoned: bool) -> None:
