@@ -101,7 +101,8 @@ def build_tier(parts: Parts) -> Tier:
     for cluster_id in {each.info.cluster_id for each in clusters.clusters()} & set(forgotten_children(parts.documents)):
         clusters.delete(ClusterId(cluster_id))
     nudge = LateNudge()
-    values = Values(DocumentValueStore(parts.documents), intents, parts.vault, nudge, parts.new_id, parts.clock)
+    value_store = DocumentValueStore(parts.documents)
+    values = Values(value_store, intents, parts.vault, nudge, parts.new_id, parts.clock)
     links = Links(intents, clusters, placements, parts.clock, values)
     link_store = DocumentLinkStore(parts.documents)
     lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify)
@@ -112,7 +113,9 @@ def build_tier(parts: Parts) -> Tier:
     links.mark_all()
     manager = Manager(intents, nudge, parts.new_id, parts.clock, values)
     nudge.service = RootService(links, scheduler, lower, manager)
-    people = People(intents, DocumentPeopleStore(parts.documents), parts.new_id, new_secret, parts.clock)
+    people = People(
+        intents, DocumentPeopleStore(parts.documents), parts.new_id, new_secret, parts.clock, value_store
+    )
     return Tier(nudge.service, manager, people, links, intents, placements, clusters, values)
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from edge_common.model.errors import NotFound, Unauthenticated
 from edge_common.plumbing.clock import Clock
-from root_orchestrator.core import api_tokens, organizations, sessions, users
+from root_orchestrator.core import api_tokens, organizations, sessions, stored_values, users
 from root_orchestrator.core.api_tokens import ApiToken, Asked
 from root_orchestrator.core.organizations import Organization
 from root_orchestrator.core.permissions import Actor, Resource, Verb
 from root_orchestrator.core.records import User
 from root_orchestrator.core.sessions import Refresh, Session
 from root_orchestrator.core.users import UserChange
-from root_orchestrator.ports import IntentStore, PeopleStore
+from root_orchestrator.ports import IntentStore, PeopleStore, ValueStore
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,10 @@ class People:
         new_id: Callable[[], str],
         new_secret: Callable[[], str],
         clock: Clock,
+        values: ValueStore,
     ) -> None:
         self._intents = intents
+        self._values = values
         self._store = store
         self._new_id = new_id
         self._new_secret = new_secret
@@ -52,6 +54,8 @@ class People:
         user = users.visible(actor, self._intents.user(username), username, Verb.CHANGE)
         changed = users.changed(actor, user, change, len(self._intents.applications(username)))
         users.check_replacement(changed, self._intents.users())
+        if changed.organization != user.organization:
+            stored_values.refuse_owner(username, len(self._values.owned(username)))
         self._intents.put_user(changed)
         if changed.password_hash != user.password_hash:
             self._end_sessions(username)
@@ -66,6 +70,7 @@ class People:
         """With all that could act in the user's name."""
         users.visible(actor, self._intents.user(username), username, Verb.DELETE)
         users.check_deletion(username, self._intents.users(), len(self._intents.applications(username)))
+        stored_values.refuse_owner(username, len(self._values.owned(username)))
         self._intents.delete_user(username)
         self._end_sessions(username)
         self._store.delete_api_tokens([token.token_id for token in self._store.api_tokens(username)])

@@ -99,8 +99,11 @@ class Values:
         return value
 
     def users_of(self, value: StoredValue) -> list[ServiceIntent]:
-        owned = self._intents.applications(value.owner)
-        return users_of(value, self._intents.services([each.application_id for each in owned]))
+        return users_of(value, self.services_of(value.owner))
+
+    def services_of(self, owner: str) -> list[ServiceIntent]:
+        owned = self._intents.applications(owner)
+        return self._intents.services([each.application_id for each in owned])
 
     def listed(self, kind: ValueKind, owner: str | None) -> list[StoredValue]:
         """By name; `owner` None is everybody's."""

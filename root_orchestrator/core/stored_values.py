@@ -72,6 +72,12 @@ def refuse_use(value: StoredValue, users: Sequence[ServiceIntent]) -> None:
         raise Conflict(f"The {value.kind} {value.name} is used by {names}{more}; change or delete these first.")
 
 
+def refuse_owner(username: str, count: int) -> None:
+    """Raises Conflict: who gets the name next must not get the values, and another organisation must not either."""
+    if count:
+        raise Conflict(f"{username} still owns {count} secrets and configuration objects; delete them first.")
+
+
 def rolled(value: StoredValue, users: Iterable[ServiceIntent]) -> tuple[ServiceIntent, ...]:
     """Those that are to be replaced, one slot at a time, because the value has another version."""
     changed = ((user, _with_version(user.spec, value.ref)) for user in users)

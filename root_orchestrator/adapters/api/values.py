@@ -14,7 +14,8 @@ from root_orchestrator.adapters.api.bodies import read
 from root_orchestrator.adapters.api.parts import Parts, caller
 from root_orchestrator.adapters.api.routing import Answer, Routes
 from root_orchestrator.core.permissions import Scope, Verb, may, scope_of
-from root_orchestrator.core.stored_values import StoredValue, value_view
+from root_orchestrator.core.records import ServiceIntent
+from root_orchestrator.core.stored_values import StoredValue, users_of, value_view
 from root_orchestrator.core.views import View
 from root_orchestrator.values import RESOURCES
 
@@ -96,7 +97,13 @@ class StoredValues:
         to.delete(one, self.delete, f"Delete a {kind} that nothing uses", MessageAnswer, needs=(Verb.DELETE, resource))
 
     def list_all(self) -> Answer:
-        return [self._view(value) for value in self._visible()]
+        services: dict[str, list[ServiceIntent]] = {}
+        views = []
+        for value in self._visible():
+            if value.owner not in services:
+                services[value.owner] = self._parts.values.services_of(value.owner)
+            views.append(value_view(value, users_of(value, services[value.owner])))
+        return views
 
     def show(self, name: str) -> Answer:
         actor, values = caller(), self._parts.values

@@ -96,6 +96,14 @@ class TestShowing:
         assert world.client().get("/api/secrets")[0]["name"] == "db-password"
 
 
+    def test_who_gets_the_name_next_does_not_get_the_secrets(self, world: World, alice: Client) -> None:
+        answer = world.client().delete("/api/user/alice", status=409)
+        assert "alice still owns 2 secrets and configuration objects" in answer["message"]
+        alice.delete("/api/secrets/db-password")
+        alice.delete("/api/configs/site")
+        world.client().delete("/api/user/alice")
+
+
 class TestMaking:
     @pytest.mark.parametrize(
         ("body", "field"),

@@ -164,7 +164,9 @@ class World:
         self.people_store = DocumentPeopleStore(self.documents)
         ensure_organization(self.people_store, self.clock.now_s())
         people_ids = (f"{number:024x}" for number in itertools.count(0xF000))
-        self.people = People(self.store, self.people_store, lambda: next(people_ids), new_secret, self.clock)
+        self.people = People(
+            self.store, self.people_store, lambda: next(people_ids), new_secret, self.clock, value_store
+        )
         self.audit = AuditLog(self.documents, self.clock, max_entries=10_000, max_days=365)
         tokens = Tokens(KEY, self.clock)
         self.auth = Auth(self.store, self.people_store, PASSWORDS, tokens, limiter, self.clock, self.people.note_use)
