@@ -67,7 +67,7 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._context = renewing_context(tls) if tls is not None else context
         self._pool: PoolManager | None = None
-        _refuse_plain(self.base_url)
+        refuse_plain(self.base_url)
 
     def request(
         self,
@@ -159,7 +159,8 @@ class HttpClient:
             ) from error
 
 
-def _refuse_plain(url: str) -> None:
+def refuse_plain(url: str) -> None:
+    """Raises InvalidInput for http:// to another machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

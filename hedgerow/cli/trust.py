@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from edge_common.model.errors import Broken, Forbidden, InvalidInput
+from edge_common.plumbing.http_client import refuse_plain
 from edge_common.plumbing.pki import FINGERPRINT_LENGTH, certificate_fingerprint
 from edge_common.plumbing.tls import fetch_unverified
 from hedgerow.cli.session import REQUEST_TIMEOUT_S
@@ -19,8 +20,10 @@ def pinned_ca(url: str, known: str, file: Path | None, fingerprint: str, keep_in
     """The file with the CA that the root's certificate must be of; "" for http://.
 
     That of `file` or of `fingerprint`, else the `known` one of the last login there, else the person at the terminal is
-    shown its fingerprint. Raises Forbidden when the root's CA is another one, InvalidInput when nobody can be asked.
+    shown its fingerprint. Raises Forbidden when the root's CA is another one; InvalidInput when nobody can be asked,
+    and for http:// to another machine.
     """
+    refuse_plain(url)
     if not url.startswith("https://"):
         return ""
     if file is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_common.plumbing.http_client import HttpClient
+from edge_common.plumbing.tls import TlsFiles
 from tests.support import eventually, free_port
 
 UP_TIMEOUT_S = 120.0
@@ -24,11 +25,12 @@ class Stack:
     home: Path
     ports: dict[str, int]
     environment: dict[str, str] = field(default_factory=dict)
+    has_tls: bool = False
     _client: HttpClient | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['api']}"
+        return f"{'https' if self.has_tls else 'http'}://127.0.0.1:{self.ports['api']}"
 
     def up(self, *options: str) -> None:
         ports = [f"--{name}-port={port}" for name, port in self.ports.items()]
@@ -55,7 +57,8 @@ class Stack:
     @property
     def api(self) -> HttpClient:
         if self._client is None:
-            self._client = HttpClient(self.url, 30.0)
+            tls = TlsFiles(self.home / "data" / "root" / "ca" / "ca.crt") if self.has_tls else None
+            self._client = HttpClient(self.url, 30.0, tls=tls)
         return self._client
 
     def login(self) -> None:
@@ -135,10 +138,10 @@ def sla(
 
 
 @contextmanager
-def stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def stack(settings: Mapping[str, str] | None = None, *, has_tls: bool = False) -> Iterator[Stack]:
     """Up, with the hello image imported and somebody logged in; afterwards down, with nothing left."""
     home = Path(tempfile.mkdtemp(prefix="hr"))
-    ports = {name: free_port() for name in ("api", "cluster", "mqtt")}
+    ports = {name: free_port() for name in ("api", "cluster", "mqtt", "cluster-mqtt")}
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -146,7 +149,8 @@ def stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
         "HEDGEROW_ADMIN_PASSWORD": ADMIN_PASSWORD,
     }
     chosen = [option for name, value in (settings or {}).items() for option in ("--set", f"{name}={value}")]
-    running = Stack(home, ports, environment)
+    chosen += ["--tls"] if has_tls else []
+    running = Stack(home, ports, environment, has_tls)
     try:
         running.up(*chosen)
         archive = home / "hello.tar"
