@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from edge_common.model.errors import Broken, InvalidInput
 from edge_common.model.ids import ServiceId
@@ -174,6 +175,13 @@ class TestUse:
     def test_what_cannot_be_is_refused_by_its_path(self, alice: Client, changes: Any, field: str) -> None:
         answer = alice.put("/api/apply", sla(microservice(**changes)), status=400)
         assert answer["field"] == f"applications[0].microservices[0].{field}"
+
+    def test_the_example_is_one(self, alice: Client) -> None:
+        example = yaml.safe_load((Path(__file__).parents[3] / "examples/secret/secret.yaml").read_text())
+        alice.put("/api/apply", example, status=400)
+        alice.post("/api/secrets", {"name": "web-password", "value": VALUE})
+        alice.post("/api/configs", {"name": "web-page", "value": "<p>Hello"})
+        alice.put("/api/apply", example)
 
     def test_nobody_uses_what_is_anothers(self, world: World, alice: Client) -> None:
         bob = bobs(world)
