@@ -115,8 +115,10 @@ def _on(scope: Scope, verbs: Sequence[Verb], *resources: Resource) -> Grants:
 TABLE: Mapping[Role, Grants] = MappingProxyType(
     {
         Role.ADMIN: {
-            **_on(Scope.EVERYTHING, tuple(Verb), *Resource),
-            **_on(Scope.NOTHING, (Verb.CREATE,), Resource.API_TOKEN),
+            **_on(Scope.EVERYTHING, WRITING, *_WORK, *_MACHINES, Resource.USER, Resource.ORGANIZATION),
+            **_on(Scope.EVERYTHING, tuple(Verb), Resource.INSTANCE),
+            **_on(Scope.EVERYTHING, (Verb.READ, Verb.DELETE), Resource.API_TOKEN, Resource.SESSION),
+            **_on(Scope.EVERYTHING, READING, Resource.AUDIT),
         },
         Role.ORGANIZATION_ADMIN: {
             **_on(Scope.ORGANIZATION, WRITING, *_WORK, Resource.USER),

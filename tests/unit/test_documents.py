@@ -14,6 +14,7 @@ import node_engine.settings
 import root_orchestrator.settings
 from edge_common.model.lifecycle import RANK, TRANSITIONS, WRITERS, State
 from edge_common.wire import sla
+from root_orchestrator.core.permissions import TABLE, Permission, Resource, Role, Scope, Verb
 
 ROOT = Path(__file__).parents[2]
 SETTINGS: list[Any] = [
@@ -70,6 +71,18 @@ def test_every_dependency_has_its_reason() -> None:
     names = {re.split(r"[<>=]", each)[0] for each in wanted}
     reasons = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
     assert [name for name in sorted(names) if not re.search(rf"^\|[^|]*\b{name}\b", reasons, re.MULTILINE)] == []
+
+
+def test_what_the_roles_may_do_is_documented() -> None:
+    words = {Scope.OWN: "own", Scope.ORGANIZATION: "organisation", Scope.EVERYTHING: "all"}
+
+    def cell(role: Role, resource: Resource) -> str:
+        scopes = {verb: TABLE[role].get(Permission(verb, resource), Scope.NOTHING) for verb in Verb}
+        by_scope = {scope: [verb for verb in Verb if scopes[verb] is scope] for scope in words}
+        return "; ".join(f"{words[scope]}: {', '.join(verbs)}" for scope, verbs in by_scope.items() if verbs)
+
+    documented = {cells[0]: cells[1:] for cells in rows("docs/people.md", "What the roles may do")}
+    assert documented == {resource: [cell(role, resource) for role in Role] for resource in Resource}
 
 
 def test_the_states_are_documented() -> None:
