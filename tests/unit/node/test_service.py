@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from edge_common.model.ids import InstanceId
-from edge_common.model.lifecycle import Reason, State
+from edge_common.model.lifecycle import Health, Reason, State
 from edge_common.model.network import PortMapping
+from edge_common.model.probes import Probe, ProbeKind, Probes
 from edge_common.model.service import RestartMode, RestartPolicy
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.core.task import TaskKey, TaskState
@@ -356,3 +357,63 @@ def test_while_cut_off_it_goes_on_and_tells_later(world: World) -> None:
     world.broker.heal(NODE)
     world.settle()
     assert world.parent.observations[A].attempt == 2
+
+
+PROBES = Probes(
+    readiness=Probe(ProbeKind.TCP, 80, interval_s=2.0), liveness=Probe(ProbeKind.TCP, 81, interval_s=2.0, failures=2)
+)
+
+
+class TestHealth:
+    def test_is_starting_until_a_probe_says_well(self, world: World) -> None:
+        world.node.prober.unwell[InstanceId("i1")] = "nothing listens on port 80"
+        world.parent.want(make_spec(probes=Probes(readiness=PROBES.readiness)), ["i1"])
+        world.pass_time(0.25)
+        heard = world.parent.observations["i1"]
+        assert (heard.state, heard.health) == (State.RUNNING, Health.STARTING)
+        assert heard.detail == "nothing listens on port 80"
+        world.node.prober.unwell.clear()
+        world.pass_time(2.5)
+        heard = world.parent.observations["i1"]
+        assert (heard.health, heard.detail) == (Health.HEALTHY, "")
+
+    def test_liveness_restarts_it_with_back_off_and_says_why(self, world: World) -> None:
+        world.parent.want(make_spec(probes=PROBES), ["i1"])
+        world.pass_time(5.0)
+        assert world.parent.observations["i1"].health is Health.HEALTHY
+        world.node.prober.unwell[InstanceId("i1")] = "no answer"
+        world.pass_time(4.5)
+        waits = [each for each in world.parent.history if each.reason is Reason.BACKING_OFF]
+        assert [(each.state, each.attempt) for each in waits] == [(State.CREATING, 2)]
+        assert waits[0].detail.startswith("its liveness probe failed 2 times in a row (no answer); starting again in")
+        world.node.prober.unwell.clear()
+        world.pass_time(3.0)
+        heard = world.parent.observations["i1"]
+        assert (heard.state, heard.health, heard.attempt) == (State.RUNNING, Health.HEALTHY, 2)
+        assert world.runtime.most_at_once[InstanceId("i1")] == 1
+
+    def test_a_policy_without_restarts_ends_it(self, world: World) -> None:
+        spec = make_spec(probes=PROBES, restart=RestartPolicy(mode=RestartMode.NEVER))
+        world.parent.want(spec, ["i1"])
+        world.pass_time(5.0)
+        world.node.prober.unwell[InstanceId("i1")] = "no answer"
+        world.pass_time(8.0)
+        heard = world.parent.observations["i1"]
+        assert (heard.state, heard.reason) == (State.FAILED, Reason.UNHEALTHY)
+        assert world.running() == []
+
+    def test_an_engine_that_restarts_keeps_what_it_knew(self, world: World) -> None:
+        world.parent.want(make_spec(probes=PROBES), ["i1"])
+        world.pass_time(5.0)
+        asked = len(world.node.prober.asked)
+        world.restart()
+        assert world.parent.observations["i1"].health is Health.HEALTHY
+        world.pass_time(5.0)
+        assert len(world.node.prober.asked) > asked
+        assert world.parent.observations["i1"].attempt == 1
+
+    def test_without_probes_nobody_asks(self, world: World) -> None:
+        world.parent.want(make_spec(), ["i1"])
+        world.pass_time(10.0)
+        assert world.parent.observations["i1"].health is Health.HEALTHY
+        assert world.node.prober.asked == []
