@@ -15,6 +15,7 @@ from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.interface import Documents
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.mailbox import Mailbox
+from edge_common.plumbing.sealing import SealingKey, new_sealing_key
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.core.capacity import Machine
 from node_engine.core.health import Answer
@@ -138,6 +139,7 @@ class FakeNode:
     probe: FakeProbe = field(default_factory=FakeProbe)
     prober: FakeProber = field(default_factory=FakeProber)
     network: Network = field(default_factory=HostNetwork)
+    sealing: SealingKey = field(default_factory=new_sealing_key)
     has_manual_pools: bool = False
     capacity: int = 64
     boots: int = 0
@@ -173,6 +175,7 @@ class FakeNode:
                 logs=self.logs,
                 clock=self.clock,
                 post=post,
+                sealing=self.sealing,
             )
         )
         self.mailbox = Mailbox(self.service, name=str(self.node_id), clock=self.clock)

@@ -7,6 +7,7 @@ from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation, fold
 from edge_common.model.service import ServiceSpec
+from edge_common.model.values import SealedValue
 from edge_common.wire import topics
 from edge_common.wire.codec import decode, encode
 from edge_common.wire.messages import AssignedInstance, DesiredService, Manifest, Report, Request, Response
@@ -25,10 +26,16 @@ class FakeParent:
         self.history: list[Observation] = []
         self._transport.start()
 
-    def want(self, spec: ServiceSpec, instance_ids: Iterable[str], spec_revision: int = 1) -> None:
+    def want(
+        self,
+        spec: ServiceSpec,
+        instance_ids: Iterable[str],
+        spec_revision: int = 1,
+        sealed: tuple[SealedValue, ...] = (),
+    ) -> None:
         self.revision += 1
         instances = tuple(AssignedInstance(InstanceId(each), number) for number, each in enumerate(instance_ids))
-        document = DesiredService(spec.service_id, self.revision, spec_revision, spec, instances)
+        document = DesiredService(spec.service_id, self.revision, spec_revision, spec, instances, sealed)
         self._revisions[spec.service_id] = self.revision
         self._transport.publish(
             topics.desired_service(self._child_id, spec.service_id), encode(document), is_retained=True

@@ -20,7 +20,8 @@ class FakeRuntime:
     """Programmable: see the attributes and the methods that no `Runtime` has.
 
     `most_at_once` counts, for each instance, how many of its tasks ever ran at the same time; `started` and `stopped`
-    list every task that began to run, and every running one that `stop` ended.
+    list every task that began to run, and every running one that `stop` ended. `given` are the values that came with
+    each, in the clear.
     """
 
     def __init__(self, clock: Clock | None = None, name: str = "container") -> None:
@@ -38,6 +39,7 @@ class FakeRuntime:
         self.most_at_once: Counter[InstanceId] = Counter()
         self.started: list[TaskKey] = []
         self.stopped: list[TaskKey] = []
+        self.given: dict[TaskKey, tuple[bytes, ...]] = {}
         self.plans: list[TaskPlan] = []
 
     @property
@@ -50,6 +52,7 @@ class FakeRuntime:
             self.plans.append(plan)
             if plan.key not in self._tasks:
                 on_progress("unpacking the image")
+                self.given[plan.key] = tuple(plan.value_of(ref) for ref in plan.spec.values)
                 self._tasks[plan.key] = Task(plan.key, TaskState.CREATED)
 
     def start(self, key: TaskKey) -> None:
