@@ -13,6 +13,7 @@ from cluster_orchestrator.scheduler import Scheduler
 from cluster_orchestrator.service import ClusterService, NodeForgotten, NodeJoined
 from cluster_orchestrator.settings import Settings
 from edge_common import __version__
+from edge_common.addressing.grants import SUBNETS
 from edge_common.link.child import ChildLink, last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.dynsec import DynsecAdmin
@@ -27,6 +28,7 @@ from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.renewal import CertificateRenewal, Renewal
 from edge_common.link.sealer import Sealer
+from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.link.transport import Transport
 from edge_common.model.cluster import ClusterInfo
 from edge_common.model.errors import Temporary
@@ -85,7 +87,8 @@ def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
     forgotten = set(forgotten_children(parts.documents))
     for node_id in [each.info.node_id for each in nodes.nodes() if ChildId(each.info.node_id) in forgotten]:
         nodes.delete(node_id)
-    links = Links(info, nodes, placements, parts.clock, Sealer(parts.sealing))
+    subnets = SubnetDesk(parts.documents, SUBNETS, parts.clock, ())
+    links = Links(info, nodes, placements, parts.clock, Sealer(parts.sealing), subnets)
     upper = ChildLink(
         ChildId(info.cluster_id),
         parts.boot_id,
@@ -98,7 +101,7 @@ def build_tier(info: ClusterInfo, parts: Parts) -> Tier:
     )
     link_store = DocumentLinkStore(parts.documents)
     lower = ParentLinks(
-        parts.lower_transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify
+        parts.lower_transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify, subnets.of
     )
     scheduler = Scheduler(placements, links, parts.clock, lambda: InstanceId(parts.new_id()), parts.lease_s)
     links.bind(upper, lower, scheduler)

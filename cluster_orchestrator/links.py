@@ -14,18 +14,20 @@ from cluster_orchestrator.core.views import node_view
 from cluster_orchestrator.ports import DoorQuestions, NodeStore
 from cluster_orchestrator.scheduler import Scheduler, Settled
 from edge_common.link.child import ChildLink, Description, Reply
-from edge_common.link.doors import QUESTIONS
+from edge_common.link.doors import FORGET, QUESTIONS
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
 from edge_common.link.sealer import Sealer
-from edge_common.model.cluster import ClusterInfo
+from edge_common.link.subnet_desk import SubnetDesk
+from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.errors import HedgerowError, InvalidInput, NotFound
 from edge_common.model.ids import ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, Observation
 from edge_common.model.lifecycle import Desired
-from edge_common.model.node import ChildHealth, Readiness, Usage
+from edge_common.model.network import Subnet
+from edge_common.model.node import ChildHealth, NodeInfo, Readiness, Usage
 from edge_common.model.values import SealedValue
 from edge_common.plumbing.clock import Clock
 from edge_common.wire.messages import AssignedInstance, DesiredService, Report
@@ -45,13 +47,21 @@ class Links:
     doors: DoorQuestions | None = None
 
     def __init__(
-        self, info: ClusterInfo, nodes: NodeStore, placements: PlacementStore, clock: Clock, sealer: Sealer
+        self,
+        info: ClusterInfo,
+        nodes: NodeStore,
+        placements: PlacementStore,
+        clock: Clock,
+        sealer: Sealer,
+        subnets: SubnetDesk,
     ) -> None:
         self._info = replace(info, sealing_key=sealer.public)
         self._sealer = sealer
         self._node_store = nodes
         self._placements = placements
         self._clock = clock
+        self._subnets = subnets
+        self._blocks: tuple[Subnet, ...] = ()
         self._nodes: dict[ChildId, NodeRecord] = {ChildId(each.info.node_id): each for each in nodes.nodes()}
         self._usage: dict[ChildId, Usage] = {}
         self._says_summary = True
@@ -59,6 +69,7 @@ class Links:
     def bind(self, upper: ChildLink, lower: ParentLinks, scheduler: Scheduler) -> None:
         """The three need each other; the composition root ties the knot."""
         self.upper, self.lower, self.scheduler = upper, lower, scheduler
+        self._take_blocks()
 
     @property
     def placements(self) -> PlacementStore:
@@ -119,6 +130,7 @@ class Links:
         self.lower.forget_child(child_id)
         self._nodes.pop(child_id, None)
         self._usage.pop(child_id, None)
+        self._subnets.wants(child_id, 0)
         self.scheduler.node_forgotten(NodeId(child_id))
         self._say_summary()
 
@@ -163,7 +175,7 @@ class Links:
         says_summary, self._says_summary = self._says_summary or is_full, False
         return Description(
             cluster=self._info if is_full else None,
-            summary=self.scheduler.summary(acked_revision) if says_summary else None,
+            summary=self._summary(acked_revision) if says_summary else None,
             usage=self._mean_usage(),
         )
 
@@ -177,13 +189,39 @@ class Links:
             self._cordon(record, is_cordoned=bool(body.get("is_cordoned")))
             reply({"node": self._node_view(ChildId(record.info.node_id))})
         elif kind in QUESTIONS and self.doors is not None:
-            self.doors.ask(kind, body, reply)
+            self.doors.ask(kind, self._with_node_id(body) if kind == FORGET else body, reply)
         else:
             raise InvalidInput(f"A cluster does not know the request {kind!r}.")
 
+    def _with_node_id(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A node is called what it says now, whatever it was called when it joined."""
+        try:
+            return {**body, "child": self._find_node(str(body.get("child", ""))).info.node_id}
+        except NotFound:
+            return body
+
     def acknowledged(self) -> None:
         """A new desired revision was taken: the root wants to know what room is left after it."""
+        if self.upper.subnets != self._blocks:
+            self._take_blocks()
         self._say_summary()
+
+    def _take_blocks(self) -> None:
+        """The root gave this cluster other blocks: nodes that wait for a subnet may get one."""
+        self._blocks = self.upper.subnets
+        self._subnets.set_ranges(self._blocks)
+        for child_id, record in self._nodes.items():
+            self._give_subnets(child_id, record.info)
+
+    def _give_subnets(self, child_id: ChildId, node: NodeInfo) -> None:
+        blocks_wanted = self._subnets.wanted_ranges()
+        self.lower.mark_subnets(child_id)
+        self._subnets.wants(child_id, node.subnets_wanted)
+        if self._subnets.wanted_ranges() != blocks_wanted:
+            self._say_summary()
+
+    def _summary(self, acked_revision: int) -> Summary:
+        return replace(self.scheduler.summary(acked_revision), blocks_wanted=self._subnets.wanted_ranges())
 
     def _sealed(self, desired: DesiredService, child_id: ChildId) -> tuple[SealedValue, ...]:
         """What the root sealed for us, sealed for this node: also while we are cut off from the root."""
@@ -194,6 +232,7 @@ class Links:
     def _note_node(self, child_id: ChildId, report: Report) -> None:
         if report.node is None or ChildId(report.node.node_id) != child_id:
             return
+        self._give_subnets(child_id, report.node)
         known = self._nodes.get(child_id)
         if known is None:
             record = NodeRecord(report.node, joined_at_s=self._clock.now_s())

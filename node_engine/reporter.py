@@ -92,4 +92,5 @@ class NodeReporter:
             version=self._profile.version,
             sealing_key=self._profile.sealing_key,
             has_overlay=self._networks.is_ready,
+            subnets_wanted=self._networks.wanted_subnets,
         )

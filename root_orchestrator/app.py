@@ -8,6 +8,7 @@ from functools import partial
 
 from flask import Flask
 
+from edge_common.addressing.grants import BLOCKS, WHOLE
 from edge_common.link.dynsec import DynsecAdmin
 from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance, parent_address
 from edge_common.link.events import End, PostingEvents
@@ -16,6 +17,7 @@ from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
 from edge_common.link.parent import Certify, ParentLinks
 from edge_common.link.placement_store import PlacementStore
+from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.link.transport import Transport
 from edge_common.model.ids import ClusterId, InstanceId, ServiceId
 from edge_common.model.node import Readiness
@@ -103,9 +105,12 @@ def build_tier(parts: Parts) -> Tier:
     nudge = LateNudge()
     value_store = DocumentValueStore(parts.documents)
     values = Values(value_store, intents, parts.vault, nudge, parts.new_id, parts.clock)
-    links = Links(intents, clusters, placements, parts.clock, values)
+    blocks = SubnetDesk(parts.documents, BLOCKS, parts.clock, [WHOLE])
+    links = Links(intents, clusters, placements, parts.clock, values, blocks)
     link_store = DocumentLinkStore(parts.documents)
-    lower = ParentLinks(parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify)
+    lower = ParentLinks(
+        parts.transport, link_store, links, parts.clock, parts.new_id, parts.lease_s, parts.certify, blocks.of
+    )
     scheduler = Scheduler(intents, placements, links, parts.clock, lambda: InstanceId(parts.new_id()))
     links.bind(lower, scheduler)
     lower.add_children(joined_children(parts.documents))
@@ -113,9 +118,7 @@ def build_tier(parts: Parts) -> Tier:
     links.mark_all()
     manager = Manager(intents, nudge, parts.new_id, parts.clock, values)
     nudge.service = RootService(links, scheduler, lower, manager)
-    people = People(
-        intents, DocumentPeopleStore(parts.documents), parts.new_id, new_secret, parts.clock, value_store
-    )
+    people = People(intents, DocumentPeopleStore(parts.documents), parts.new_id, new_secret, parts.clock, value_store)
     return Tier(nudge.service, manager, people, links, intents, placements, clusters, values)
 
 

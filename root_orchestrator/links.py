@@ -10,6 +10,7 @@ from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.publisher import DesiredContent
+from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, ClusterId, ServiceId
@@ -35,13 +36,20 @@ class Links:
     scheduler: Scheduler
 
     def __init__(
-        self, intents: IntentStore, clusters: ClusterStore, placements: PlacementStore, clock: Clock, values: Values
+        self,
+        intents: IntentStore,
+        clusters: ClusterStore,
+        placements: PlacementStore,
+        clock: Clock,
+        values: Values,
+        blocks: SubnetDesk,
     ) -> None:
         self._intents = intents
         self._cluster_store = clusters
         self._placements = placements
         self._clock = clock
         self._values = values
+        self._blocks = blocks
         self._saved_s: dict[ChildId, float] = {}
         self._clusters: dict[ChildId, ClusterRecord] = {
             ChildId(each.info.cluster_id): replace(each, readiness=Readiness.SUSPECT) for each in clusters.clusters()
@@ -96,6 +104,7 @@ class Links:
         self.lower.forget_child(child_id)
         self._clusters.pop(child_id, None)
         self._saved_s.pop(child_id, None)
+        self._blocks.wants(child_id, 0)
         self.scheduler.cluster_forgotten(child_id)
 
     def carry_out(self, settled: Settled) -> None:
@@ -141,6 +150,8 @@ class Links:
             desired_revision=desired,
             acked_revision=acked,
         )
+        if report.summary is not None:
+            self._give_blocks(child_id, report.summary)
         self._keep(child_id, record)
         if known is None or known.info.sealing_key != info.sealing_key:
             self._mark_child(child_id)
@@ -157,6 +168,13 @@ class Links:
         """What was sealed for it before, it cannot open any more."""
         for assignment in self._placements.assignments_on(child_id):
             self.lower.mark(child_id, assignment.service_id)
+
+    def _give_blocks(self, child_id: ChildId, summary: Summary) -> None:
+        self.lower.mark_subnets(child_id)
+        self._blocks.wants(child_id, summary.blocks_wanted)
+        for other in self._blocks.short() & self._clusters.keys():
+            self.lower.mark_subnets(other)
+            self._blocks.wants(other, self._clusters[other].summary.blocks_wanted)
 
     def _keep(self, child_id: ChildId, record: ClusterRecord) -> None:
         """In memory always, on disk when it matters: a sample of usage alone is not worth a write."""

@@ -102,7 +102,7 @@ class Grants:
 
     def give(self, child_id: ChildId, wanted: int, now_s: float) -> tuple[list[Owned], list[Owned]]:
         """Lets the child have `wanted`, or as many as there are. Returns what it was given and what it gave back."""
-        wanted = max(0, min(wanted, self._source.most))
+        wanted = self.allowed(wanted)
         held = self._owned.setdefault(child_id, {})
         back = [held[number] for number in sorted(held) if number >= wanted]
         for one in back:
@@ -119,6 +119,9 @@ class Grants:
             del self._owned[child_id]
         self._drop_unused()
         return new, back
+
+    def allowed(self, wanted: int) -> int:
+        return max(0, min(wanted, self._source.most))
 
     def resting(self) -> dict[Network, float]:
         states = [pool.state() for twins in self._pools.values() for pool in (twins.v4, twins.v6)]

@@ -19,6 +19,7 @@ from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation, fold
+from edge_common.model.network import Subnet
 from edge_common.model.node import NodeInfo, Usage
 from edge_common.plumbing.clock import Clock
 from edge_common.wire import topics
@@ -97,6 +98,11 @@ class ChildLink:
         return self._desired.documents
 
     @property
+    def subnets(self) -> tuple[Subnet, ...]:
+        """Our part of the overlay's addresses, as our parent last said it in full."""
+        return self._desired.subnets
+
+    @property
     def acked_revision(self) -> int:
         """The newest manifest held in full, on disk."""
         return self._acked_revision
@@ -125,7 +131,8 @@ class ChildLink:
         """
         changed = frozenset(self._unsaved_puts) | self._unsaved_removed
         if changed or self._acked_revision != self._desired.revision:
-            self._store.save(self._desired.revision, self._unsaved_puts.values(), self._unsaved_removed)
+            desired = self._desired
+            self._store.save(desired.revision, self._unsaved_puts.values(), self._unsaved_removed, desired.subnets)
             self._unsaved_puts.clear()
             self._unsaved_removed.clear()
             self._wants_full |= self._acked_revision == 0

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edge_common.model.ids import ServiceId
+from edge_common.model.network import Subnet
 from edge_common.wire.messages import DesiredService, Manifest
 
 
@@ -33,8 +34,11 @@ class DesiredSet:
     was dropped and stays so.
     """
 
-    def __init__(self, revision: int = 0, documents: Iterable[DesiredService] = ()) -> None:
+    def __init__(
+        self, revision: int = 0, documents: Iterable[DesiredService] = (), subnets: tuple[Subnet, ...] = ()
+    ) -> None:
         self.revision = revision
+        self.subnets = subnets
         self._documents = {document.service_id: document for document in documents}
         self._awaited: Manifest | None = None
 
@@ -69,6 +73,7 @@ class DesiredSet:
         for service_id in removed:
             del self._documents[service_id]
         self.revision = manifest.revision
+        self.subnets = manifest.subnets
         self._awaited = None
         return DesiredChange(None, removed, manifest.revision)
 

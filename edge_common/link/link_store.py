@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.network import Subnet
 from edge_common.plumbing.documents.interface import Delete, Documents, Index, Put, Write
 
 CHILDREN = "links"
@@ -28,10 +29,14 @@ class LinkChange:
     revision: int
     puts: Mapping[ServiceId, Published]
     removed: tuple[ServiceId, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
 
 
 class LinkStore(Protocol):
     def load(self, child_id: ChildId) -> tuple[int, dict[ServiceId, Published]]: ...
+
+    def subnets(self, child_id: ChildId) -> tuple[Subnet, ...]:
+        """As they were last said."""
 
     def save(self, changes: Iterable[LinkChange]) -> None: ...
 
@@ -51,10 +56,15 @@ class DocumentLinkStore:
         }
         return (int(kept["revision"]) if kept else 0), published
 
+    def subnets(self, child_id: ChildId) -> tuple[Subnet, ...]:
+        kept = self._documents.get(CHILDREN, child_id)
+        return tuple(Subnet(each["v4"], each["v6"]) for each in kept.get("subnets", ())) if kept else ()
+
     def save(self, changes: Iterable[LinkChange]) -> None:
         writes: list[Write] = []
         for change in changes:
-            writes.append(Put(CHILDREN, {"_id": change.child_id, "revision": change.revision}))
+            subnets = [{"v4": each.v4, "v6": each.v6} for each in change.subnets]
+            writes.append(Put(CHILDREN, {"_id": change.child_id, "revision": change.revision, "subnets": subnets}))
             for service_id, published in change.puts.items():
                 document = {
                     "_id": _key(change.child_id, service_id),

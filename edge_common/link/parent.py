@@ -20,6 +20,7 @@ from edge_common.link.transport import Transport
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge, Unreachable
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.lifecycle import State
+from edge_common.model.network import Subnet
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.plumbing.clock import Clock
 from edge_common.wire import topics
@@ -50,6 +51,13 @@ class Owner(Protocol):
 
     def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
         """Called when it changed."""
+
+
+SubnetsOf = Callable[[ChildId], tuple[Subnet, ...]]
+
+
+def _no_subnets(_: ChildId) -> tuple[Subnet, ...]:
+    return ()
 
 
 @dataclass(slots=True)
@@ -84,6 +92,7 @@ class ParentLinks:
         new_id: Callable[[], str],
         lease_s: float = DEFAULT_LEASE_S,
         certify: Certify | None = None,
+        subnets_of: SubnetsOf = _no_subnets,
     ) -> None:
         self._transport = transport
         self._store = store
@@ -91,6 +100,7 @@ class ParentLinks:
         self._clock = clock
         self._lease_s = lease_s
         self._certify = certify
+        self._subnets_of = subnets_of
         self._children: dict[ChildId, _Child] = {}
         self._dirty: set[ChildId] = set()
         self._unready: dict[ChildId, None] = {}
@@ -126,7 +136,9 @@ class ParentLinks:
             revision, published = self._store.load(child_id)
             liveness = Liveness(self._lease_s, None)
             liveness.must_prove(self._clock.monotonic_s())
-            documents = ChildDocuments(child_id, revision, published, dirty=set(published))
+            documents = ChildDocuments(
+                child_id, revision, published, dirty=set(published), subnets=self._store.subnets(child_id)
+            )
             self._children[child_id] = _Child(documents, liveness)
             self._unready[child_id] = None
             self._dirty.add(child_id)
@@ -151,6 +163,11 @@ class ParentLinks:
         child = self._children.get(child_id)
         if child is not None:
             child.documents.dirty.add(service_id)
+            self._dirty.add(child_id)
+
+    def mark_subnets(self, child_id: ChildId) -> None:
+        """Its part of the overlay's addresses may have changed."""
+        if child_id in self._children:
             self._dirty.add(child_id)
 
     def readiness(self, child_id: ChildId) -> Readiness:
@@ -221,7 +238,8 @@ class ParentLinks:
     def flush(self) -> None:
         """Make the new revisions durable, then say them. A child that has not reported yet is left alone."""
         for child_id in sorted(each for each in self._dirty if self._children[each].is_synced):
-            settled = self._children[child_id].documents.settle(self._owner.content)
+            documents = self._children[child_id].documents
+            settled = documents.settle(self._owner.content, self._subnets_of(child_id))
             self._dirty.discard(child_id)
             if settled is not None:
                 self._unsaved.append(settled)

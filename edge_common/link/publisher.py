@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_common.link.link_store import LinkChange, Published
 from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.network import Subnet
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import SealedValue
 from edge_common.wire import topics
@@ -37,7 +38,8 @@ class Outgoing:
 class ChildDocuments:
     """One child's revisions. `dirty` are services whose content may have changed since it was last said.
 
-    `owes_manifest`: the child holds a manifest that is not ours, so it needs one even if we want nothing of it.
+    `owes_manifest`: the child needs a new one although no document changed: it holds one that is not ours, or `subnets`
+    are others.
     """
 
     child_id: ChildId
@@ -45,9 +47,14 @@ class ChildDocuments:
     published: dict[ServiceId, Published] = field(default_factory=dict)
     dirty: set[ServiceId] = field(default_factory=set)
     owes_manifest: bool = False
+    subnets: tuple[Subnet, ...] = ()
 
-    def settle(self, content_of: ContentOf) -> tuple[LinkChange, list[Outgoing]] | None:
+    def settle(
+        self, content_of: ContentOf, subnets: tuple[Subnet, ...] = ()
+    ) -> tuple[LinkChange, list[Outgoing]] | None:
         """The next revision and the messages that say it; None when nothing really changed."""
+        self.owes_manifest |= subnets != self.subnets
+        self.subnets = subnets
         bodies = {service_id: content_of(self.child_id, service_id) for service_id in self.dirty}
         self.dirty.clear()
         return self._say({service_id: _body(service_id, content) for service_id, content in bodies.items()})
@@ -90,7 +97,7 @@ class ChildDocuments:
         messages = [self._document(service_id, body, self.revision) for service_id, body in changed.items()]
         messages.append(self._manifest())
         messages += [Outgoing(topics.desired_service(self.child_id, service_id), b"") for service_id in removed]
-        return LinkChange(self.child_id, self.revision, puts, removed), messages
+        return LinkChange(self.child_id, self.revision, puts, removed, self.subnets), messages
 
     def _digest_of(self, service_id: ServiceId) -> str | None:
         published = self.published.get(service_id)
@@ -103,7 +110,7 @@ class ChildDocuments:
 
     def _manifest(self) -> Outgoing:
         listed = {service_id: each.revision for service_id, each in self.published.items()}
-        return Outgoing(topics.desired(self.child_id), encode(Manifest(self.revision, listed)))
+        return Outgoing(topics.desired(self.child_id), encode(Manifest(self.revision, listed, self.subnets)))
 
 
 def _body(service_id: ServiceId, content: DesiredContent | None) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from edge_common.addressing.address_plan import Twins, twins_of
 from edge_common.addressing.grants import Grants, KeptGrants, Owned, Source
 from edge_common.addressing.pool import Network
-from edge_common.model.errors import Broken, InvalidInput
+from edge_common.model.errors import Broken, HedgerowError, InvalidInput
 from edge_common.model.ids import ChildId
 from edge_common.model.network import Subnet
 from edge_common.plumbing.clock import Clock
@@ -25,23 +25,36 @@ class SubnetDesk:
     def __init__(self, documents: Documents, source: Source, clock: Clock, ranges: Iterable[Twins]) -> None:
         self._documents = documents
         self._clock = clock
-        self._grants = Grants(source, _load(documents), ranges)
+        self._source = source
+        self._ranges = tuple(ranges)
+        self._loaded: Grants | None = self._load()
+
+    @property
+    def _grants(self) -> Grants:
+        """Loaded again after a write of which nobody knows whether it happened."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
 
     def of(self, child_id: ChildId) -> tuple[Subnet, ...]:
         return tuple(Subnet(str(twins.v4), str(twins.v6)) for twins in self._grants.of(child_id))
 
-    def wants(self, child_id: ChildId, count: int) -> bool:
-        """Gives or takes back until it has `count`, or as many as there are; whether that changed anything."""
-        now_s = self._clock.now_s()
-        new, back = self._grants.give(child_id, count, now_s)
+    def wants(self, child_id: ChildId, count: int) -> None:
+        """Gives or takes back until it has `count`, or as many as there are."""
+        if len(self._grants.of(child_id)) == self._grants.allowed(count) and child_id not in self._grants.short:
+            return
+        new, back = self._grants.give(child_id, count, self._clock.now_s())
         if not new and not back:
-            return False
-        self._save(new, back)
+            return
+        try:
+            self._save(new, back)
+        except HedgerowError:
+            self._loaded = None
+            raise
         for one in new:
             logger.info("event=subnet_given child=%s subnet=%s", child_id, one.twins.v4)
         for one in back:
             logger.info("event=subnet_taken_back child=%s subnet=%s", child_id, one.twins.v4)
-        return True
 
     def short(self) -> frozenset[ChildId]:
         """Children that have fewer than they last asked for."""
@@ -49,10 +62,14 @@ class SubnetDesk:
 
     def set_ranges(self, ranges: Iterable[Subnet]) -> None:
         """What is given from, as a parent of ours says it; what makes no sense is left out, and logged."""
-        self._grants.set_ranges(_understood(ranges))
+        self._ranges = ranges_of(ranges)
+        self._grants.set_ranges(self._ranges)
 
     def wanted_ranges(self) -> int:
         return self._grants.wanted_ranges(self._clock.now_s())
+
+    def _load(self) -> Grants:
+        return Grants(self._source, _kept(self._documents), self._ranges)
 
     def _save(self, new: Iterable[Owned], back: Iterable[Owned]) -> None:
         rests = [[str(network), until_s] for network, until_s in self._grants.resting().items()]
@@ -85,7 +102,7 @@ def _understood(subnets: Iterable[Subnet]) -> Iterable[Twins]:
             logger.warning("event=range_refused detail=%r", str(error))
 
 
-def _load(documents: Documents) -> KeptGrants:
+def _kept(documents: Documents) -> KeptGrants:
     try:
         owned = tuple(
             Owned(ChildId(each["child_id"]), int(each["number"]), Twins(ip_network(each["v4"]), ip_network(each["v6"])))

@@ -40,13 +40,17 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a cluster shows its root. `revision` is the desired revision whose assignments `free` already counts."""
+    """What a cluster shows its root. `revision` is the desired revision whose assignments `free` already counts.
+
+    `blocks_wanted` is how many blocks of overlay addresses it needs for its nodes.
+    """
 
     revision: int = 0
     node_count: int = 0
     ready_node_count: int = 0
     instance_count: int = 0
     pools: tuple[Pool, ...] = ()
+    blocks_wanted: int = 0
 
     @property
     def total(self) -> Resources:

@@ -27,6 +27,7 @@ class ChildHealth:
 class NodeInfo:
     """What a node says of itself. `capacity` is what instances may use in all, not what is free now.
 
+    `subnets_wanted` is how many subnets of the overlay it needs, 0 where instances have the node's network.
     `name` and `address` may change at any time; `node_id` never does. `labels` are key=value pairs, sorted.
     Values are sealed for `sealing_key` (base64); "" is a node that cannot take any.
     """
@@ -38,6 +39,7 @@ class NodeInfo:
     capacity: Resources
     address: str = ""
     has_overlay: bool = False
+    subnets_wanted: int = 0
     labels: tuple[tuple[str, str], ...] = ()
     version: str = ""
     sealing_key: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
+from edge_common.model.network import Subnet
 from edge_common.model.node import NodeInfo, Usage
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import SealedValue
@@ -38,10 +39,14 @@ class DesiredService:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Which services, each with the revision of its document. `revision` only grows for one child."""
+    """Which services, each with the revision of its document. `revision` only grows for one child.
+
+    `subnets` are the child's part of the overlay's addresses: blocks of a cluster, subnets of a node.
+    """
 
     revision: int
     services: Mapping[ServiceId, int] = field(default_factory=dict)
+    subnets: tuple[Subnet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ NODE = NodeInfo(
     Resources(4_000, 8_192, 30_000),
     "192.0.2.7",
     has_overlay=True,
+    subnets_wanted=2,
     labels=(("room", "kitchen"), ("zone", "a")),
     version="0.1.0",
     sealing_key="3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=",
@@ -130,6 +131,7 @@ SUMMARY = Summary(
             (Resources(2_000, 1_024, 10_000), Resources(1_000, 3_072, 10_000)),
         ),
     ),
+    blocks_wanted=3,
 )
 
 CHILD = ChildId("5f0c2d9a7b3e4f1c8d6a0b2e")
@@ -146,7 +148,7 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
             (AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),),
             (SealedValue(PASSWORD.value_id, 3, "c2VhbGVk"),),
         ),
-        Manifest: Manifest(7, {SERVICE: 7, ServiceId("other"): 2}),
+        Manifest: Manifest(7, {SERVICE: 7, ServiceId("other"): 2}, (SUBNET,)),
         Report: Report(
             "18bcfe56800-0a1b2c3d",
             42,

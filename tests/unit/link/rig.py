@@ -17,6 +17,7 @@ from edge_common.model.errors import HedgerowError, Unreachable
 from edge_common.model.ids import ApplicationId, ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import State
+from edge_common.model.network import Subnet
 from edge_common.model.node import Readiness
 from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import FakeClock
@@ -202,6 +203,7 @@ class Parent:
         self._certify = certify
         self.documents = FailingDocuments()
         self.owner = FakeOwner()
+        self.subnets: dict[ChildId, tuple[Subnet, ...]] = {}
         self.children = list(children)
         self._broker = broker
         self._clock = clock
@@ -213,7 +215,13 @@ class Parent:
         self.transport = MemoryTransport(self._broker, "parent", self.inbox)
         store = DocumentLinkStore(self.documents)
         self.links = ParentLinks(
-            self.transport, store, self.owner, self._clock, lambda: next(self._ids), certify=self._certify
+            self.transport,
+            store,
+            self.owner,
+            self._clock,
+            lambda: next(self._ids),
+            certify=self._certify,
+            subnets_of=lambda child_id: self.subnets.get(child_id, ()),
         )
         self.links.add_children(self.children)
         self.transport.start()
@@ -228,6 +236,10 @@ class Parent:
         else:
             self.owner.wanted.pop((child_id, service_id), None)
         self.links.mark(child_id, service_id)
+
+    def give(self, *subnets: Subnet, child_id: ChildId = CHILD) -> None:
+        self.subnets[child_id] = subnets
+        self.links.mark_subnets(child_id)
 
     def work(self) -> None:
         for event in self.inbox.take():

@@ -48,7 +48,7 @@ def test_what_goes_is_dropped_from_the_manifest_before_its_topic_is_cleared() ->
     settled = documents.settle(wanted.of)
     assert settled is not None
     change, (manifest, cleared) = settled
-    assert json.loads(manifest.payload) == {"v": 1, "revision": 2, "services": {}}
+    assert json.loads(manifest.payload) == {"v": 1, "revision": 2, "services": {}, "subnets": []}
     assert (cleared.topic, cleared.payload) == (topics.desired_service(CHILD, WEB), b"")
     assert change.removed == (WEB,)
 
@@ -79,7 +79,7 @@ def test_one_that_was_overtaken_says_all_anew_even_when_it_wants_nothing() -> No
     documents.overtake(7)
     settled = documents.settle(Wanted().of)
     assert settled is not None
-    assert json.loads(settled[1][0].payload) == {"v": 1, "revision": 8, "services": {}}
+    assert json.loads(settled[1][0].payload) == {"v": 1, "revision": 8, "services": {}, "subnets": []}
     assert documents.settle(Wanted().of) is None
 
 
