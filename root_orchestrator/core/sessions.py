@@ -10,8 +10,8 @@ LONGEST_S = 30 * 86_400
 """After this one has to log in again, however busy the session was."""
 LEEWAY_S = 10.0
 """For so long the token before the newest is taken too: its answer got lost, or two programs share a session."""
-MAX_SESSIONS = 32
-"""For each user; one more login ends the oldest."""
+MAX_SESSIONS = 100
+"""For each user. Programs that log in for each command fill it, so what was never refreshed goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +52,9 @@ def refreshed(session: Session, generation: int, now_s: float) -> tuple[Session,
 def superfluous(sessions: Sequence[Session], now_s: float) -> list[str]:
     """Ids to delete before one more is added: what is over, and the longest unused beyond the bound."""
     over = [each for each in sessions if now_s >= ends_at_s(each)]
-    living = sorted((each for each in sessions if now_s < ends_at_s(each)), key=lambda each: each.refreshed_at_s)
+    living = sorted((each for each in sessions if now_s < ends_at_s(each)), key=_worth)
     return [each.session_id for each in (*over, *living[: max(0, len(living) - MAX_SESSIONS + 1)])]
+
+
+def _worth(session: Session) -> tuple[bool, float]:
+    return session.generation > 1, session.refreshed_at_s

@@ -66,7 +66,7 @@ def test_a_busy_session_ends_all_the_same() -> None:
     assert refreshed(session, session.generation, LONGEST_S)[1] is Refresh.OVER
 
 
-@given(st.lists(st.floats(0, 2 * IDLE_S), max_size=3 * MAX_SESSIONS))
+@given(st.lists(st.floats(0, 2 * IDLE_S), max_size=MAX_SESSIONS + 30))
 def test_there_is_room_for_one_more_and_no_more_than_needed_goes(refreshed_at_s: list[float]) -> None:
     now_s = 2 * IDLE_S
     known = [Session(str(n), "alice", at_s, at_s) for n, at_s in enumerate(refreshed_at_s)]
@@ -76,6 +76,12 @@ def test_there_is_room_for_one_more_and_no_more_than_needed_goes(refreshed_at_s:
     assert len(kept) == min(len(living), MAX_SESSIONS - 1)
     oldest_kept = min((each.refreshed_at_s for each in kept), default=now_s)
     assert all(each.refreshed_at_s <= oldest_kept for each in known if each.session_id in gone)
+
+
+def test_what_somebody_keeps_up_outlives_many_logins() -> None:
+    kept = Session("kept", "alice", 0.0, 1.0, generation=2)
+    known = [kept, *(Session(str(n), "alice", 2.0 + n, 2.0 + n) for n in range(MAX_SESSIONS))]
+    assert superfluous(known, 500.0) == ["0", "1"]
 
 
 def test_each_refresh_gives_a_new_pair_and_takes_the_old_one_out_of_use() -> None:
