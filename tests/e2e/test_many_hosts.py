@@ -49,12 +49,9 @@ def hosts() -> Iterator[ManyHosts]:
 @pytest.fixture
 def busy(hosts: ManyHosts) -> Iterator[ManyHosts]:
     """Forty instances run, and nothing else."""
-    with hosts.explained():
-        hosts.wait_converged(COUNT, HEAL_S)
-        try:
-            yield hosts
-        finally:
-            hosts.switch.heal_all()
+    hosts.wait_converged(COUNT, HEAL_S)
+    yield hosts
+    hosts.switch.heal_all()
 
 
 def document(name: str, replicas: int, **fields: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Host:
     plug: Plug
     directory: Path
     _programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _begun_at: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, mode=0o755)
@@ -34,6 +35,7 @@ class Host:
     def start(self, program: str, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """What it writes is appended to `<program>.log`."""
         with self.log_file(program).open("ab") as log:
+            self._begun_at[program] = log.tell()
             self._programs[program] = namespaces.within(
                 self.plug.path,
                 lambda: subprocess.Popen(
@@ -93,9 +95,10 @@ class Host:
         return self.directory / f"{program}.log"
 
     def log(self, program: str) -> str:
+        """What it wrote since it was started the last time."""
         try:
-            return self.log_file(program).read_text(errors="replace")
-        except FileNotFoundError:
+            return self.log_file(program).read_bytes()[self._begun_at[program] :].decode(errors="replace")
+        except (FileNotFoundError, KeyError):
             return ""
 
     def log_tails(self) -> str:

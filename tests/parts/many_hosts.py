@@ -18,12 +18,21 @@ from net_manager.adapters import namespaces
 from tests.parts.hosts import Host
 from tests.parts.images import build_oci_archive, busybox_files
 from tests.parts.switch import Switch, make_switch
-from tests.parts.tiers import ADMIN_PASSWORD, ParentHost, WorkerHost, cluster_host, root_host, worker_host
+from tests.parts.tiers import (
+    ADMIN_PASSWORD,
+    ParentHost,
+    WorkerHost,
+    cluster_host,
+    root_host,
+    token_file_of,
+    worker_host,
+)
 from tests.support import eventually
 
 IMAGE = "hedgerow.local/tests/busybox:1"
 OPERATOR = "operator"
 REQUEST_S = 15.0
+TOKEN_LIFE_S = 3600
 SHAPE: Mapping[str, Sequence[str]] = {"cluster1": ("worker1", "worker2"), "cluster2": ("worker3", "worker4")}
 
 
@@ -54,6 +63,7 @@ class ManyHosts:
     workers: dict[str, WorkerHost] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     locations: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     _operator: Path | None = None
     _client: HttpClient | None = None
 
@@ -90,19 +100,28 @@ class ManyHosts:
     def add_cluster(self, name: str, location: str = "") -> ParentHost:
         cluster = cluster_host(self._host(name), self.root, location)
         self.clusters[name], self.parents[name], self.locations[name] = cluster, "root", location
-        cluster.prepare()
-        (cluster.host.directory / "join-token").write_text(self.root.token)
+        cluster.prepare(self.settings)
+        token_file_of(cluster.host).write_text(self.new_token(max_uses=1))
         cluster.start()
         return cluster
 
     def add_worker(self, name: str, cluster_name: str) -> WorkerHost:
-        cluster = self.clusters[cluster_name]
-        worker = worker_host(self._host(name), cluster)
+        worker = self.prepare_worker(name, cluster_name, self.new_token(cluster_name, max_uses=1))
         self.workers[name], self.parents[name] = worker, cluster_name
-        (worker.host.directory / "join-token").write_text(cluster.token)
         worker.start()
         worker.import_image(self.directory / "image.tar")
         return worker
+
+    def prepare_worker(self, name: str, cluster_name: str, token: str) -> WorkerHost:
+        """A host with nothing on it but what a worker needs; the caller starts and ends it."""
+        worker = worker_host(self._host(name), self.clusters[cluster_name], self.settings)
+        token_file_of(worker.host).write_text(token)
+        return worker
+
+    def new_token(self, cluster_name: str = "", **wish: Any) -> str:
+        """A join token for a cluster of the root, or for a worker of that cluster."""
+        of = f"/api/clusters/{cluster_name}" if cluster_name else "/api"
+        return str(self.request("POST", f"{of}/join-tokens", {"ttl": TOKEN_LIFE_S, **wish})["token"])
 
     def request(self, method: str, path: str, json: Any = None) -> Any:
         """Of the root's API, from the operator's host."""
@@ -171,14 +190,9 @@ class ManyHosts:
 
         eventually(is_so, 60.0, 0.25, f"nodes: {wanted}")
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """A test that fails in here also says what the programs wrote last."""
-        try:
-            yield
-        except BaseException as error:
-            error.add_note("\n".join(host.log_tails() for host in self.hosts))
-            raise
+    def log_tails(self) -> str:
+        """What the programs of all hosts wrote last."""
+        return "\n".join(host.log_tails() for host in self.hosts)
 
     def end(self) -> None:
         for worker in self.workers.values():
@@ -203,8 +217,13 @@ class ManyHosts:
 
 
 @contextmanager
-def many_hosts(shape: Mapping[str, Sequence[str]] = SHAPE) -> Iterator[ManyHosts]:
-    """Up, with an image on every worker; afterwards nothing is left."""
+def many_hosts(
+    shape: Mapping[str, Sequence[str]] = SHAPE, settings: Mapping[str, str] | None = None
+) -> Iterator[ManyHosts]:
+    """Up, with an image on every worker; afterwards nothing is left.
+
+    `settings` are variables HEDGEROW_ROOT_*, HEDGEROW_CLUSTER_* and HEDGEROW_NODE_*, for all of that kind.
+    """
     token = secrets.token_hex(3)
     directory = Path(tempfile.gettempdir()) / f"hg{token}"
     directory.mkdir(mode=0o755)
@@ -212,22 +231,30 @@ def many_hosts(shape: Mapping[str, Sequence[str]] = SHAPE) -> Iterator[ManyHosts
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         switch = stack.enter_context(make_switch(token))
         root = root_host(Host("root", switch.plug_in("root"), directory / "root"))
-        hosts = ManyHosts(directory, switch, root)
+        hosts = ManyHosts(directory, switch, root, settings=settings or {})
         stack.callback(hosts.end)
-        stack.enter_context(hosts.explained())
-        build_oci_archive(directory / "image.tar", busybox_files(), {}, IMAGE)
-        root.prepare()
-        root.start()
-        root.wait_serving()
-        for number, name in enumerate(shape):
-            hosts.add_cluster(name, f"48.{number},11.{number},100")
-        for name in shape:
-            hosts.clusters[name].wait_serving()
-        for name, workers in shape.items():
-            for worker in workers:
-                hosts.add_worker(worker, name)
-        hosts.wait_ready()
+        try:
+            _bring_up(hosts, shape)
+        except BaseException as error:
+            error.add_note(hosts.log_tails())
+            raise
         yield hosts
+
+
+def _bring_up(hosts: ManyHosts, shape: Mapping[str, Sequence[str]]) -> None:
+    build_oci_archive(hosts.directory / "image.tar", busybox_files(), {}, IMAGE)
+    hosts.root.prepare(hosts.settings)
+    hosts.root.start()
+    hosts.root.wait_serving()
+    for number, name in enumerate(shape):
+        hosts.add_cluster(name, f"48.{number},11.{number},100")
+    for name in shape:
+        hosts.clusters[name].wait_serving()
+    hosts.wait_ready()
+    for name, workers in shape.items():
+        for worker in workers:
+            hosts.add_worker(worker, name)
+    hosts.wait_ready()
 
 
 def _shown(instance: Mapping[str, Any]) -> str:

@@ -3,17 +3,14 @@
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
-from edge_common.link.join_tokens import JoinTokens
-from edge_common.plumbing.clock import SystemClock
-from edge_common.plumbing.documents.open import open_documents
-from edge_common.plumbing.pki import certificate_fingerprint, open_authority
+from edge_common.plumbing.pki import open_authority
 from edge_common.plumbing.tier_tls import Doors, open_tier_tls
 from edge_common.plumbing.tls import TlsFiles
-from edge_common.wire.join_messages import ChildKind
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime
 from tests.parts.containerd import Containerd, prepare_containerd
@@ -22,6 +19,7 @@ from tests.support import eventually
 
 BROKER, ROOT, CLUSTER, NODE = "mosquitto", "root", "cluster", "node"
 API_PORT, CLUSTER_PORT, MQTT_PORT = 10000, 10100, 10003
+NODE_PREFIX = "HEDGEROW_NODE_"
 ADMIN_PASSWORD = "correct horse battery"
 START_S = 30.0
 
@@ -34,7 +32,6 @@ class ParentHost:
     program: str
     http_port: int
     environment: dict[str, str] = field(default_factory=dict)
-    token: str = ""
 
     @property
     def data_dir(self) -> Path:
@@ -49,17 +46,7 @@ class ParentHost:
         """What its users check it by."""
         return TlsFiles(self.data_dir / "ca" / "ca.crt")
 
-    def _new_token(self, life_s: float = 3600.0, max_uses: int | None = None) -> str:
-        documents = open_documents(f"sqlite://{self.data_dir / self.program}.db")
-        try:
-            kind = ChildKind.CLUSTER if self.program == ROOT else ChildKind.NODE
-            fingerprint = certificate_fingerprint(self.trust.ca.read_text())
-            tokens = JoinTokens(documents, SystemClock(), kind, fingerprint, life_s, Path("/nonexistent"))
-            return str(tokens.create(max_uses=max_uses)[0])
-        finally:
-            documents.close()
-
-    def prepare(self) -> None:
+    def prepare(self, settings: Mapping[str, str]) -> None:
         broker = self.host.directory / "broker"
         broker.mkdir()
         self.data_dir.mkdir(mode=0o700)
@@ -68,7 +55,6 @@ class ParentHost:
         (broker / DYNSEC_FILE).write_text(json.dumps(initial_dynsec({self.program: password})))
         address, directory, now_s = self.host.address, self.data_dir / "ca", time.time()
         authority = open_authority(directory, self.program, now_s)
-        self.token = self._new_token()
         tls = open_tier_tls(Doors("auto", address, self.http_port, address), authority, directory, now_s)
         conf = mosquitto_conf([MqttDoor(MQTT_PORT, address, tls.server)], broker, dynsec_plugin())
         (self.host.directory / "mosquitto.conf").write_text(conf)
@@ -85,6 +71,7 @@ class ParentHost:
                 "MQTT_PASSWORD_FILE": str(self.host.directory / "mqtt-password"),
             }.items()
         } | self.environment
+        self.environment |= _meant_for(prefix, settings)
 
     def start_broker(self) -> None:
         self.host.start(BROKER, ["mosquitto", "-c", str(self.host.directory / "mosquitto.conf")])
@@ -102,13 +89,16 @@ class ParentHost:
         )
 
 
+def token_file_of(host: Host) -> Path:
+    return host.directory / "join-token"
+
+
 def root_host(host: Host) -> ParentHost:
     return ParentHost(host, ROOT, API_PORT, {"HEDGEROW_ADMIN_PASSWORD": ADMIN_PASSWORD})
 
 
 def cluster_host(host: Host, root: ParentHost, location: str) -> ParentHost:
-    """Its token file is empty until `give_token`."""
-    token = host.directory / "join-token"
+    """It reads its join token from `token_file_of` its host."""
     return ParentHost(
         host,
         CLUSTER,
@@ -117,7 +107,7 @@ def cluster_host(host: Host, root: ParentHost, location: str) -> ParentHost:
             "HEDGEROW_CLUSTER_NAME": host.name,
             "HEDGEROW_CLUSTER_LOCATION": location,
             "HEDGEROW_CLUSTER_PARENT_URL": root.url,
-            "HEDGEROW_CLUSTER_JOIN_TOKEN_FILE": str(token),
+            "HEDGEROW_CLUSTER_JOIN_TOKEN_FILE": str(token_file_of(host)),
         },
     )
 
@@ -127,6 +117,10 @@ class WorkerHost:
     host: Host
     containerd: Containerd
     environment: dict[str, str]
+
+    @property
+    def data_dir(self) -> Path:
+        return self.host.directory / NODE
 
     def start(self) -> None:
         self.containerd.start()
@@ -165,15 +159,20 @@ class WorkerHost:
         return self.host.run(command, timeout_s=30).stdout.split("\n")[:-1]
 
 
-def worker_host(host: Host, cluster: ParentHost) -> WorkerHost:
+def worker_host(host: Host, cluster: ParentHost, more: Mapping[str, str]) -> WorkerHost:
     containerd = prepare_containerd(host.directory / f"c-{host.directory.parent.name}-{host.name}", host.plug.path)
     settings = {
-        "DATA_DIR": str(host.directory / "node"),
+        "DATA_DIR": str(host.directory / NODE),
         "CONTAINERD_ADDRESS": str(containerd.address),
         "CONTAINERD_NAMESPACE": containerd.namespace,
         "CGROUP_PARENT": containerd.cgroup_parent,
         "PARENT_URL": cluster.url,
-        "JOIN_TOKEN_FILE": str(host.directory / "join-token"),
+        "JOIN_TOKEN_FILE": str(token_file_of(host)),
         "NAME": host.name,
     }
-    return WorkerHost(host, containerd, {f"HEDGEROW_NODE_{name}": value for name, value in settings.items()})
+    environment = {f"{NODE_PREFIX}{name}": value for name, value in settings.items()}
+    return WorkerHost(host, containerd, environment | _meant_for(NODE_PREFIX, more))
+
+
+def _meant_for(prefix: str, settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name.startswith(prefix)}
