@@ -42,7 +42,7 @@ class Observation:
 
     `succession` and `attempt` only grow; `changed_at_s` is the node's wall clock (seconds since the epoch) at the
     last change of state, for people; nothing decides by it. `exit_code` is that of the last ended attempt.
-    `address` is the node's; `instance_ip` and `instance_ip_v6` are its own, "" for one with the node's network.
+    `address` is the node's; `namespace_ip` and `namespace_ip_v6` are its own, "" for one with the node's network.
     """
 
     instance_id: InstanceId
@@ -58,8 +58,8 @@ class Observation:
     node_id: NodeId = NodeId("")
     node_name: str = ""
     address: str = ""
-    instance_ip: str = ""
-    instance_ip_v6: str = ""
+    namespace_ip: str = ""
+    namespace_ip_v6: str = ""
     changed_at_s: float = 0.0
 
     @property

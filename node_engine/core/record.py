@@ -106,7 +106,7 @@ def observation_of(record: Record) -> Observation:
         detail=record.detail,
         health=health_of(record),
         exit_code=record.exit_code,
-        instance_ip="" if record.state in TERMINAL else record.ip,
-        instance_ip_v6="" if record.state in TERMINAL else record.ip_v6,
+        namespace_ip="" if record.state in TERMINAL else record.ip,
+        namespace_ip_v6="" if record.state in TERMINAL else record.ip_v6,
         changed_at_s=record.changed_at_s,
     )

@@ -207,6 +207,8 @@ def _instance_view(instance: Instance, where: Whereabouts, logs: str) -> View:
         "publicip": address,
         "host_ip": address,
         "host_port": "",
+        "namespace_ip": seen.namespace_ip if seen else "",
+        "namespace_ip_v6": seen.namespace_ip_v6 if seen else "",
         "logs": logs,
         "cpu_percent": 0,
         "memory_percent": 0,

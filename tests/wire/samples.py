@@ -96,8 +96,8 @@ OBSERVATION = Observation(
     node_id=NodeId("n1"),
     node_name="kitchen",
     address="192.0.2.7",
-    instance_ip="10.16.16.66",
-    instance_ip_v6="fc00::1:102",
+    namespace_ip="10.16.16.66",
+    namespace_ip_v6="fc00::1:102",
     changed_at_s=1_800_000_000.25,
 )
 

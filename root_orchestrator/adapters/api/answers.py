@@ -167,6 +167,8 @@ class InstanceAnswer(Schema):
     publicip = fields.String()
     host_ip = fields.String()
     host_port = fields.String()
+    namespace_ip = fields.String(metadata={"description": "its own address in the overlay network, if it has one"})
+    namespace_ip_v6 = fields.String()
     logs = fields.String(metadata={"description": "the end of its output, when one service is asked for"})
     cpu_percent = fields.Float()
     memory_percent = fields.Float()

@@ -32,7 +32,7 @@ def test_an_instance_starts_in_its_network_and_says_its_addresses(world: World, 
     world.settle()
     assert world.runtime.plans[-1].network_namespace == "/run/netns/t-a"
     heard = world.parent.observations[A]
-    assert (heard.state, heard.instance_ip, heard.instance_ip_v6) == (State.RUNNING, "10.16.0.2", "fc00::2")
+    assert (heard.state, heard.namespace_ip, heard.namespace_ip_v6) == (State.RUNNING, "10.16.0.2", "fc00::2")
 
 
 def test_without_a_network_manager_it_has_the_hosts(net: FakeNetwork) -> None:
@@ -40,7 +40,7 @@ def test_without_a_network_manager_it_has_the_hosts(net: FakeNetwork) -> None:
     world.parent.want(SPEC, ["a"])
     world.settle()
     assert world.runtime.plans[-1].network_namespace == ""
-    assert world.parent.observations[A].instance_ip == ""
+    assert world.parent.observations[A].namespace_ip == ""
     assert not has_overlay(world)
 
 
@@ -50,12 +50,12 @@ def test_a_restart_keeps_the_network_and_a_stop_ends_it(world: World, net: FakeN
     world.runtime.exit(A, 1)
     world.pass_time(2.0)
     assert net.detached == []
-    assert world.parent.observations[A].instance_ip == "10.16.0.2"
+    assert world.parent.observations[A].namespace_ip == "10.16.0.2"
     world.parent.want(SPEC, ["b"])
     world.settle()
     assert net.detached == [A]
     assert world.parent.state("a") == State.UNDEPLOYED
-    assert world.parent.observations[A].instance_ip == ""
+    assert world.parent.observations[A].namespace_ip == ""
     assert set(net.places) == {B}
 
 
@@ -126,7 +126,7 @@ def test_an_engine_that_restarts_adopts_networks_and_sweeps_those_of_nobody(worl
     assert net.detached == [C]
     assert set(net.places) == {A}
     assert world.runtime.stopped == []
-    assert world.parent.observations[A].instance_ip == "10.16.0.2"
+    assert world.parent.observations[A].namespace_ip == "10.16.0.2"
 
 
 def test_nothing_is_swept_before_a_parent_spoke(net: FakeNetwork) -> None:
