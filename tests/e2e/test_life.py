@@ -13,7 +13,7 @@ import pytest
 from tests.parts.images import File, build_image, build_oci_archive, busybox_files
 from tests.parts.registry import private_registry
 from tests.parts.stack import Stack, sla
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
@@ -105,6 +105,36 @@ class TestRestarts:
         said = deploy("eater", one_shot=True, command=eater, vcpus=1, code=FAILED)
         assert "16 MiB of memory" in said
         assert instance_of(system, "eater")["reason"] == "OUT_OF_MEMORY"
+
+
+class TestProbes:
+    def test_it_is_ready_only_when_it_says_so(self, system: Stack, deploy: Deploy) -> None:
+        port = free_port()
+        serve = shell(f"sleep 1; mkdir /www; echo hello >/www/index.html; exec /bin/busybox httpd -f -p {port} -h /www")
+        readiness = {"type": "http", "port": port, "path": "/index.html", "interval": 1}
+        deploy("web", "--no-wait", command=serve, port=str(port), probes={"readiness": readiness})
+        seen: set[str] = set()
+
+        def is_healthy() -> bool:
+            instance = instance_of(system, "web")
+            seen.add(instance["health"])
+            return instance["health"] == "healthy"
+
+        eventually(is_healthy, timeout_s=30, message="healthy")
+        assert "starting" in seen
+
+    def test_one_that_does_not_live_any_more_begins_anew(self, system: Stack, deploy: Deploy) -> None:
+        liveness = {"type": "exec", "command": ["/bin/busybox", "test", "-e", "/alive"], "interval": 0.3, "failures": 2}
+        ages = shell("touch /alive; sleep 2; rm /alive; sleep 1000")
+        deploy("ageing", "--no-wait", command=ages, restart={"delay": 0.2}, probes={"liveness": liveness})
+
+        def begun_anew() -> dict[str, Any] | None:
+            found = instance_of(system, "ageing")
+            return found if found["attempt"] >= 2 and found["status_detail"] else None
+
+        instance = eventually(begun_anew, timeout_s=30, message="a second attempt")
+        assert instance is not None
+        assert "its liveness probe failed 2 times in a row (exit code 1" in instance["status_detail"]
 
 
 class TestRefusals:
