@@ -1,9 +1,10 @@
 """Secrets and configuration objects of instances as files in memory: they end with the instance, and at a reboot."""
 
+import ctypes
 import logging
 import os
+import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -14,9 +15,9 @@ from node_engine.core.value_files import ValueFile, ValueMount
 
 logger = logging.getLogger(__name__)
 
-MOUNT_TIMEOUT_S = 20.0
-_OPTIONS = "mode=0700,nosuid,nodev,size=256m"
+_OPTIONS = "mode=0700,size=256m"
 _IN_MEMORY = ("tmpfs", "ramfs")
+_MS_NOSUID, _MS_NODEV = 2, 4
 
 
 class ValueFiles:
@@ -64,45 +65,45 @@ class ValueFiles:
 
     def _ensure_mounted(self) -> None:
         with self._guard:
-            if _is_in_memory(self._directory):
-                return
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place = self._directory.resolve()
             # Only newer kernels know noswap.
-            failures = [_mount(self._directory, options) for options in (f"{_OPTIONS},noswap", _OPTIONS)]
-            if not _is_in_memory(self._directory):
-                raise Broken(
-                    f"{self._directory} cannot be a file system in memory, so secrets have no place: {failures[-1]}"
-                )
+            failures = [_mount(place, options) for options in (f"{_OPTIONS},noswap", _OPTIONS)]
+            if not _is_in_memory(place):
+                raise Broken(f"{place} cannot be a file system in memory, so secrets have no place: {failures[-1]}.")
 
 
-def _mount(directory: Path, options: str) -> str:
+def _mount(place: Path, options: str) -> str:
     """Returns what went wrong, "" when it went well or was not needed any more."""
-    if _is_in_memory(directory):
+    if _is_in_memory(place):
         return ""
-    done = subprocess.run(  # noqa: S603 - a path of our own
-        ["/bin/mount", "-t", "tmpfs", "-o", options, "hedgerow", str(directory)],
-        capture_output=True,
-        text=True,
-        timeout=MOUNT_TIMEOUT_S,
-        check=False,
-    )
-    return done.stderr.strip()
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = libc.mount(b"hedgerow", os.fsencode(place), b"tmpfs", _MS_NOSUID | _MS_NODEV, options.encode())
+    return os.strerror(ctypes.get_errno()) if failed else ""
 
 
-def _is_in_memory(directory: Path) -> bool:
+def _is_in_memory(place: Path) -> bool:
     """Whether it is a mount point of such a file system; an ordinary directory on one may be anybody's."""
-    if not os.path.ismount(directory):
+    if not os.path.ismount(place):
         return False
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        place, _, kind = line.partition(" - ")
-        if place.split(" ")[4].encode().decode("unicode_escape") == str(directory):
-            return kind.split(" ")[0] in _IN_MEMORY
+        where, _, kind = line.partition(" - ")
+        if _unescaped(where.split(" ")[4]) == str(place) and kind.split(" ")[0] in _IN_MEMORY:
+            return True
     return False
 
 
+def _unescaped(field: str) -> str:
+    """The kernel writes blanks and backslashes as three octal digits."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
 def _write(target: Path, data: bytes, mode: int, uid: int, gid: int) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        os.fchown(descriptor, uid, gid)
-        os.fchmod(descriptor, mode)
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+    except OSError as error:
+        raise Broken(f"A secret cannot be put into {target.parent.parent}: {error.strerror}.") from error

@@ -1,6 +1,7 @@
 """Secrets and configuration objects in real containers: there while the instance runs, and nowhere on a disk."""
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_common.model.errors import Broken
 from edge_common.model.service import PullPolicy
 from edge_common.model.values import Attachment, OpenValue, ValueId, ValueKind, ValueRef
 from node_engine.adapters.runtimes.containerd import RegistrySettings
@@ -137,6 +139,26 @@ def test_what_a_killed_engine_left_is_swept(rig: Rig, values: ValueFiles) -> Non
     rig.runtime.observe()
     assert values.containers() == {f"hedgerow-{running.key}"}
     rig.runtime.stop(running.key, 0)
+
+
+def test_any_place_will_do_and_one_mount_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    directory = tmp_path / "link" / "a b\\ü"
+    for number in (1, 2, 1):
+        mounts = ValueFiles(directory).write(f"c{number}", [ValueFile("/key", b"x", 0o440)], 7, 8)
+        status = Path(mounts[0].source).stat()
+        assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o440, 7, 8)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    subprocess.run(["umount", str(directory)], check=True, timeout=10)
+    assert not os.path.ismount(directory)
+
+
+def test_a_full_place_is_said_so(values: ValueFiles, tmp_path: Path) -> None:
+    values.write("c1", [], 0, 0)
+    subprocess.run(["mount", "-o", "remount,size=8k", str(tmp_path / "values")], check=True, timeout=10)
+    with pytest.raises(Broken, match="No space left"):
+        values.write("c2", [ValueFile("/key", bytes(64 * 1024), 0o400)], 0, 0)
 
 
 def test_a_binary_value_is_no_variable(rig: Rig) -> None:

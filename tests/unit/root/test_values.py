@@ -96,7 +96,6 @@ class TestShowing:
         bob.post("/api/secrets", {"name": "db-password", "value": "his"})
         assert world.client().get("/api/secrets")[0]["name"] == "db-password"
 
-
     def test_who_gets_the_name_next_does_not_get_the_secrets(self, world: World, alice: Client) -> None:
         answer = world.client().delete("/api/user/alice", status=409)
         assert "alice still owns 2 secrets and configuration objects" in answer["message"]
