@@ -167,7 +167,7 @@ def public_der_of_csr(csr_pem: str) -> bytes:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from cryptography.x509 import load_pem_x509_csr
+    from cryptography.x509 import InvalidVersion, load_pem_x509_csr
 
     if len(csr_pem) > MAX_PEM_LENGTH:
         raise InvalidInput(f"The certificate signing request must have at most {MAX_PEM_LENGTH} characters.", "csr")
@@ -175,7 +175,7 @@ def public_der_of_csr(csr_pem: str) -> bytes:
         request = load_pem_x509_csr(csr_pem.encode())
         key = request.public_key()
         is_sound = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, InvalidVersion, UnsupportedAlgorithm):
         raise InvalidInput("The certificate signing request cannot be read; send PEM of a P-256 key.", "csr") from None
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise InvalidInput("The certificate signing request must be for a P-256 key.", "csr")
@@ -251,12 +251,12 @@ def server_names(certificate_pem: str) -> frozenset[str]:
 
 def load_certificate(pem: str) -> "Certificate":
     """Raises InvalidInput for what is no certificate in PEM."""
-    from cryptography.x509 import load_pem_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificate
 
     _der(pem)
     try:
         return load_pem_x509_certificate(pem.encode())
-    except ValueError as error:
+    except (ValueError, InvalidVersion) as error:
         raise InvalidInput(f"The certificate cannot be read: {error}.", "certificate") from None
 
 

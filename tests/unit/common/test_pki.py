@@ -1,5 +1,7 @@
+import base64
 import datetime
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,46 @@ def test_two_certificates_are_not_one(authority: pki.Authority) -> None:
 def test_dates_are_in_utc(authority: pki.Authority) -> None:
     end = pki.load_certificate(authority.certificate_pem).not_valid_after_utc
     assert end.tzinfo is datetime.UTC
+
+
+@given(st.data())
+def test_a_changed_byte_breaks_nothing_but_the_request(data: st.DataObject) -> None:
+    """Versions too: they are refused with an error of their own."""
+    label = data.draw(st.sampled_from(("CERTIFICATE REQUEST", "CERTIFICATE")))
+    der = bytearray(CHANGED[label])
+    der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        _read(label, bytes(der))
+    except InvalidInput:
+        return
+
+
+@pytest.mark.parametrize("version", [1, 5, 127])
+@pytest.mark.parametrize("label", ["CERTIFICATE REQUEST", "CERTIFICATE"])
+def test_a_version_that_does_not_exist_is_refused(label: str, version: int) -> None:
+    der = bytearray(CHANGED[label])
+    der[der.index(b"\x02\x01") + 2] = version
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        _read(label, bytes(der))
+
+
+def _read(label: str, der: bytes) -> None:
+    pem = f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n"
+    if label == "CERTIFICATE":
+        pki.load_certificate(pem)
+    else:
+        pki.public_der_of_csr(pem)
+
+
+def _unpacked(pem: str) -> bytes:
+    return base64.b64decode("".join(pem.splitlines()[1:-1]))
+
+
+def _made() -> dict[str, bytes]:
+    key = pki.make_key()
+    with tempfile.TemporaryDirectory() as folder:
+        certificate = pki.open_authority(Path(folder), "root", 1_800_000_000.0).certificate_pem
+    return {"CERTIFICATE REQUEST": _unpacked(key.make_csr()), "CERTIFICATE": _unpacked(certificate)}
+
+
+CHANGED = _made()
