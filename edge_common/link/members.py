@@ -75,12 +75,15 @@ class Members:
         return None if document is None else _member(document)
 
     def find(self, name_or_id: str) -> Member:
-        """Raises NotFound, and InvalidInput when several have that name."""
+        """A name means one that is there, and only else one that was forgotten.
+
+        Raises NotFound, and InvalidInput when several have that name.
+        """
         by_id = self.get(ChildId(name_or_id))
         if by_id is not None:
             return by_id
         named = [_member(each) for each in self._documents.find(CHILDREN, {"name": name_or_id})]
-        there = [each for each in named if not each.is_forgotten]
+        there = [each for each in named if not each.is_forgotten] or named
         if not there:
             raise NotFound(f"There is no child {name_or_id[:64]!r} here.")
         if len(there) > 1:
@@ -94,7 +97,6 @@ class Members:
     def admit(self, child_id: ChildId, kind: ChildKind, name: str, key_fingerprint: str, admitted_by: str) -> None:
         """From now on its key alone lets it join. Idempotent."""
         now_s = self._clock.now_s()
-        self._prune(now_s)
         member = Member(child_id, kind, name, key_fingerprint, now_s, now_s + self._life_s, admitted_by)
         self._documents.put(CHILDREN, encode(member, child_id))
 
@@ -120,6 +122,7 @@ class Members:
     def forget(self, child_id: ChildId) -> Member:
         """Its key lets it join no more. Raises NotFound."""
         now_s = self._clock.now_s()
+        self._prune(now_s)
         return self._change(child_id, lambda member: replace(member, forgotten_at_s=member.forgotten_at_s or now_s))
 
     def _change(self, child_id: ChildId, change: Callable[[Member], Member]) -> Member:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_common.link import doors
+from edge_common.model.errors import NotFound
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.answers import (
     ForgottenAnswer,
@@ -88,7 +89,12 @@ class Doors:
         return self._ask(cluster_id, doors.REFUSE, {"child": child_id})
 
     def forget_cluster(self, cluster_id: str) -> Answer:
-        return self._ask("", doors.FORGET, {"child": cluster_id, "is_forced": query_flag("force")})
+        """One that joined and never reported is known to the door alone."""
+        try:
+            child_id = str(self._parts.cluster(cluster_id).info.cluster_id)
+        except NotFound:
+            child_id = cluster_id
+        return self._ask("", doors.FORGET, {"child": child_id, "is_forced": query_flag("force")})
 
     def forget_node(self, cluster_id: str, node_id: str) -> Answer:
         return self._ask(cluster_id, doors.FORGET, {"child": node_id, "is_forced": query_flag("force")})
