@@ -23,7 +23,7 @@ from root_orchestrator.core.organizations import default_organization
 from root_orchestrator.core.permissions import Identity, Role
 from root_orchestrator.core.records import User
 from root_orchestrator.core.sessions import Session, ends_at_s
-from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD
+from root_orchestrator.core.users import ADMIN_USERNAME, MAX_PASSWORD, is_admin
 from root_orchestrator.ports import IntentStore, PeopleStore
 
 logger = logging.getLogger(__name__)
@@ -237,14 +237,16 @@ def ensure_organization(store: PeopleStore, now_s: float) -> None:
 
 
 def ensure_admin(store: IntentStore, passwords: Passwords, data_dir: Path, wanted_password: str, now_s: float) -> None:
-    """Makes the first Admin. An Admin who exists keeps the password, whatever `wanted_password` says.
+    """Makes the first Admin, unless somebody is Admin, who then keeps the password, whatever `wanted_password` says.
 
-    Otherwise a restart with an old environment would undo a changed password. Without a wanted password one is made
-    and left in `data_dir`; one that is there already is used, so a start that was interrupted can be repeated.
+    Otherwise a restart with an old environment would undo a changed password, or bring back an Admin who was deleted.
+    Without a wanted password one is made and left in `data_dir`; one that is there already is used, so a start that
+    was interrupted can be repeated.
     """
-    if store.user(ADMIN_USERNAME) is not None:
+    admins = [user.username for user in store.users() if is_admin(user)]
+    if admins:
         if wanted_password:
-            logger.info("user=%s exists and keeps the password; the one in the environment is unused", ADMIN_USERNAME)
+            logger.info("user=%s exists and keeps the password; the one in the environment is unused", admins[0])
         return
     if not wanted_password:
         path = data_dir / PASSWORD_FILE

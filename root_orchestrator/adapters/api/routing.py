@@ -61,7 +61,7 @@ class Routes:
             return view(**arguments)
 
         answered = answers(many=is_list)
-        documented = self._blueprint.doc(**_document(summary, answered, body, known, is_public=is_public))(answer)
+        documented = self._blueprint.doc(**_document(summary, answered, body, known, needs))(answer)
         self._blueprint.add_url_rule(rule, endpoint, documented, methods=[method])
         full_name = f"{self._blueprint.name}.{endpoint}"
         if needs is None:
@@ -133,11 +133,12 @@ def query_whole(name: str, default: int, low: int, high: int) -> int:
 
 
 def _document(
-    summary: str, answers: Schema, body: type[Schema] | None, query: Mapping[str, str], *, is_public: bool
+    summary: str, answers: Schema, body: type[Schema] | None, query: Mapping[str, str], needs: Needs | None
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "summary": summary,
-        "security": [] if is_public else [{"bearer": []}],
+        "description": f"Needs: {Permission(*needs)}." if needs else "Needs no login.",
+        "security": [{"bearer": []}] if needs else [],
         "parameters": [
             {"in": "query", "name": name, "description": meaning, "schema": {"type": "string"}}
             for name, meaning in query.items()

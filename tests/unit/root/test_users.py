@@ -70,6 +70,15 @@ def test_a_password_from_outside_is_taken_once_and_changes_nothing_later(
     assert "keeps the password" in caplog.text and "another" not in caplog.text
 
 
+def test_an_admin_who_was_deleted_does_not_come_back(tmp_path: Path) -> None:
+    users = store()
+    ensure_admin(users, PASSWORDS, tmp_path, "Admin", 1.0)
+    users.put_user(User("eve", "x", ("Admin",)))
+    users.delete_user("Admin")
+    ensure_admin(users, PASSWORDS, tmp_path, "Admin", 2.0)
+    assert [user.username for user in users.users()] == ["eve"]
+
+
 def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
     key = load_key(tmp_path / KEY_FILE)
     assert load_key(tmp_path / KEY_FILE) == key and len(key) >= 32
