@@ -161,7 +161,7 @@ class App:
         )
         events = PostingEvents(End.LOWER, lambda event: post[0](event))
         transport = MqttTransport(endpoint, "parent-root", events, tuning=PARENT_TUNING)
-        vault = DocumentValueStore(self._documents).open_vault(settings.data_dir / "secrets.key")
+        vault = DocumentValueStore(self._documents).open_vault(settings.vault_key_file)
         tier = build_tier(
             Parts(
                 self._documents,

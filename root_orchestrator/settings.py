@@ -36,6 +36,7 @@ class Settings:
     mqtt_password_file: Path = Path("/etc/hedgerow/root-mqtt-password")
     child_mqtt_host: str = ""
     child_mqtt_port: int = 0
+    secrets_key_file: Path | None = None
     lease_s: float = 3.0
     waiting_room: str = "auto"
     join_token_life_s: float = 86_400.0
@@ -46,6 +47,10 @@ class Settings:
     audit_max_entries: int = 100_000
     audit_max_days: float = 365.0
     log_level: str = "INFO"
+
+    @property
+    def vault_key_file(self) -> Path:
+        return self.secrets_key_file or self.data_dir / "secrets.key"
 
     @property
     def documents_url(self) -> str:
