@@ -5,9 +5,10 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -134,6 +135,19 @@ def test_a_client_that_stalls_in_the_handshake_does_not_stop_the_others(server: 
         began_s = time.monotonic()
         assert get(server, TlsFiles(trust.ca))
         assert time.monotonic() - began_s < 2
+
+
+def test_nonsense_at_the_door_harms_nobody(server: HttpServer, trust: Trust) -> None:
+    chance = Random(7)
+    for number in range(100):
+        first = b"\x16" if number % 2 else chance.randbytes(1)
+        with socket.create_connection((HOST, server.port)) as client, suppress(OSError):
+            client.sendall(first + chance.randbytes(chance.randrange(600)))
+            client.shutdown(socket.SHUT_WR)
+            client.settimeout(5)
+            while client.recv(4_096):
+                pass
+    assert get(server, TlsFiles(trust.ca))
 
 
 def test_two_requests_in_one_record_are_both_answered(server: HttpServer, trust: Trust) -> None:

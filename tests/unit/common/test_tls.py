@@ -107,12 +107,14 @@ def test_files_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:
         server_context(ServerTls(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt"))
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "LOCALHOST", "::ffff:127.0.0.1"]
+)
 def test_loopback(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", "", "localhost.example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::ffff:10.0.0.1", "10.0.0.1", "", "localhost.example.org"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
