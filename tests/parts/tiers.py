@@ -1,15 +1,11 @@
 """What runs on a host of each kind: a root and a cluster with their brokers, a worker with its containerd."""
 
-import json
-import secrets
-import time
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
-from edge_common.plumbing.pki import open_authority
-from edge_common.plumbing.tier_tls import Doors, open_tier_tls
+from edge_common.link.broker_files import dynsec_plugin
 from edge_common.plumbing.tls import TlsFiles
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime
@@ -47,34 +43,34 @@ class ParentHost:
         return TlsFiles(self.data_dir / "ca" / "ca.crt")
 
     def prepare(self, settings: Mapping[str, str]) -> None:
-        broker = self.host.directory / "broker"
-        broker.mkdir()
-        self.data_dir.mkdir(mode=0o700)
-        password = secrets.token_urlsafe(24)
-        (self.host.directory / "mqtt-password").write_text(password)
-        (broker / DYNSEC_FILE).write_text(json.dumps(initial_dynsec({self.program: password})))
-        address, directory, now_s = self.host.address, self.data_dir / "ca", time.time()
-        authority = open_authority(directory, self.program, now_s)
-        tls = open_tier_tls(Doors("auto", address, self.http_port, address), authority, directory, now_s)
-        conf = mosquitto_conf([MqttDoor(MQTT_PORT, address, tls.server)], broker, dynsec_plugin())
-        (self.host.directory / "mosquitto.conf").write_text(conf)
+        """With the tier's own command: authority, certificates, passwords, and what the broker reads."""
         prefix = f"HEDGEROW_{self.program.upper()}_"
-        self.environment = {
-            f"{prefix}{name}": value
-            for name, value in {
-                "DATA_DIR": str(self.data_dir),
-                "HTTP_HOST": self.host.address,
-                "HTTP_PORT": str(self.http_port),
-                "MQTT_HOST": self.host.address,
-                "MQTT_PORT": str(MQTT_PORT),
-                "MQTT_USERNAME": self.program,
-                "MQTT_PASSWORD_FILE": str(self.host.directory / "mqtt-password"),
-            }.items()
-        } | self.environment
-        self.environment |= _meant_for(prefix, settings)
+        own = {
+            "DATA_DIR": str(self.data_dir),
+            "HTTP_HOST": self.host.address,
+            "HTTP_PORT": str(self.http_port),
+            "MQTT_HOST": self.host.address,
+            "MQTT_PORT": str(MQTT_PORT),
+            "MQTT_USERNAME": self.program,
+            "MQTT_PASSWORD_FILE": str(self.host.directory / "mqtt-password"),
+        }
+        self.environment |= {f"{prefix}{name}": value for name, value in own.items()} | _meant_for(prefix, settings)
+        options = {
+            "--user": "0",
+            "--broker-user": str(pwd.getpwnam("mosquitto").pw_uid),
+            "--broker-config": str(self._broker_config),
+            "--broker-data": str(self.host.directory / "broker-data"),
+            "--plugin": str(dynsec_plugin()),
+        }
+        arguments = [word for option in options.items() for word in option]
+        self.host.run(python(f"{self.program}_orchestrator", "setup", *arguments), self.environment)
+
+    @property
+    def _broker_config(self) -> Path:
+        return self.host.directory / "broker-config"
 
     def start_broker(self) -> None:
-        self.host.start(BROKER, ["mosquitto", "-c", str(self.host.directory / "mosquitto.conf")])
+        self.host.start(BROKER, ["mosquitto", "-c", str(self._broker_config / "mosquitto.conf")])
 
     def start_service(self) -> None:
         self.host.start(self.program, python(f"{self.program}_orchestrator"), self.environment)
