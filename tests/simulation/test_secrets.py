@@ -76,6 +76,13 @@ def test_only_nodes_with_an_instance_get_it_and_each_its_own(case: Case) -> None
         assert OLD.decode() not in kept(actor)
 
 
+def test_a_registry_login_comes_with_the_rest(case: Case) -> None:
+    document = sla("web", 1, 16, 0.1, "x", "spread")
+    document["applications"][0]["microservices"][0]["registry_secret"] = "password"
+    case.tell(lambda tier: tier.manager.apply(ADMIN, parse_sla(document)))
+    case.until([OLD])
+
+
 def test_a_new_version_replaces_one_slot_at_a_time(case: Case) -> None:
     case.deploy(3)
     case.until([OLD] * 3)

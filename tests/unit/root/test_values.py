@@ -16,6 +16,7 @@ from edge_common.model.values import MAX_VALUE_BYTES
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.sealing import SealingKey
 from root_orchestrator.adapters.value_store import DocumentValueStore
+from root_orchestrator.core.permissions import Role
 from root_orchestrator.core.stored_values import checked_size
 from tests.unit.root.world import ALICE, Client, World, microservice, sla
 
@@ -95,6 +96,26 @@ class TestShowing:
             bob.delete(f"/api/secrets/{name}", status=404)
         bob.post("/api/secrets", {"name": "db-password", "value": "his"})
         assert world.client().get("/api/secrets")[0]["name"] == "db-password"
+
+    def test_an_organisation_shares_what_roles_allow(self, world: World, alice: Client) -> None:
+        secret, config = alice.get("/api/secrets")[0]["id"], alice.get("/api/configs")[0]["id"]
+        people = {
+            role: replace(ALICE, username=role.lower(), roles=(role,))
+            for role in (Role.VIEWER, Role.ORGANIZATION_ADMIN)
+        }
+        stranger = replace(people[Role.ORGANIZATION_ADMIN], username="stranger", organization="elsewhere")
+        operator = replace(ALICE, username="operator", roles=(Role.INFRASTRUCTURE_PROVIDER,))
+        for user in (*people.values(), stranger, operator):
+            world.store.put_user(user)
+        viewer, admin = (world.client(people[role]) for role in (Role.VIEWER, Role.ORGANIZATION_ADMIN))
+        assert viewer.get(f"/api/configs/{config}")["value"] == "greeting = hello"
+        assert "value" not in viewer.get(f"/api/secrets/{secret}")
+        viewer.put(f"/api/secrets/{secret}", {"value": "x"}, status=403)
+        viewer.post("/api/secrets", {"name": "x", "value": "x"}, status=403)
+        assert admin.put(f"/api/secrets/{secret}", {"value": "rotated"})["version"] == 2
+        assert world.client(stranger).get("/api/secrets") == []
+        world.client(stranger).get(f"/api/configs/{config}", status=404)
+        world.client(operator).get("/api/secrets", status=403)
 
     def test_who_gets_the_name_next_does_not_get_the_secrets(self, world: World, alice: Client) -> None:
         answer = world.client().delete("/api/user/alice", status=409)
