@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from edge_common.link.broker_admin import BrokerAdmin, MemoryBrokerAdmin
 from edge_common.link.entrance import Entrance, EntranceSettings, LinkCalls, open_entrance
@@ -42,6 +42,14 @@ def nobody(_request: object) -> None:
     raise Unauthenticated("There is no token.")
 
 
+class Mistaken(Members):
+    """Signs for the wrong key."""
+
+    def certify(self, child_id: ChildId, csr: str, name: str | None = None) -> str:
+        super().certify(child_id, csr, name)
+        return self.authority.issue_child(Child().key.make_csr(), child_id, time.time(), DAY_S)
+
+
 class Parent:
     """With a waiting room, and a token in its file. `name` is its directory's too."""
 
@@ -54,6 +62,7 @@ class Parent:
         is_tls: bool = False,
         name: str = "garden",
         trust: Trust | None = None,
+        certify_with: type[Members] = Members,
     ) -> None:
         folder = folder / name
         folder.mkdir()
@@ -63,7 +72,7 @@ class Parent:
         self.joined: list[Joined] = []
         self.dropped: list[ChildId] = []
         self.ready: set[ChildId] = set()
-        self.members = Members(self.documents, self.trust.authority, SystemClock())
+        self.members = certify_with(self.documents, self.trust.authority, SystemClock())
         self.entrance: Entrance = open_entrance(
             EntranceSettings(ChildKind.NODE, folder, has_token_file=True, is_room_open=True, token_life_s=DAY_S),
             self.documents,
@@ -191,12 +200,23 @@ class TestWhomItTalksTo:
         self, tls_parent: Parent, tmp_path: Path, data_dir: Path
     ) -> None:
         """Anybody can ask the parent for its CA and show it; only the parent has a certificate of it."""
-        impostor = Parent(tmp_path, is_tls=True, name="impostor")
-        said = tls_parent.entrance.desk.hello()
-        impostor.entrance.desk.hello = lambda: said  # type: ignore[method-assign]
-        with impostor.serving(), pytest.raises(Unreachable, match="not of the CA that we trust"):
-            ask(impostor, data_dir, token=tls_parent.token)
-        assert impostor.documents.find(CHILDREN) == []
+        hello = tls_parent.entrance.desk.hello()
+        sent: list[Any] = []
+
+        def take() -> dict[str, Any]:
+            sent.append(request.json)
+            return {}
+
+        impostor = create_app("impostor", nobody)
+        impostor.add_url_rule(routes.HELLO, endpoint="hello", view_func=lambda: to_document(hello) | {"v": 1})
+        impostor.add_url_rule(routes.JOIN, endpoint="join", view_func=take, methods=["POST"])
+        declare_public(impostor, "hello", "join")
+        server = HttpServer(impostor, "127.0.0.1", 0, tls=Trust(tmp_path / "stranger").server)
+        server.start()
+        with pytest.raises(Unreachable, match="not of the CA that we trust"):
+            join(f"https://127.0.0.1:{server.port}", tls_parent.token, ChildKind.NODE, "shed", data_dir, {})
+        server.stop()
+        assert sent == []
 
     def test_another_ca_at_the_old_address_is_refused_without_a_new_token(
         self, tls_parent: Parent, tmp_path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture
@@ -227,11 +247,9 @@ class TestWhomItTalksTo:
         assert kept is not None
         assert certificate_fingerprint(kept) == fingerprint
 
-    def test_a_certificate_for_another_key_is_not_kept(self, parent: Parent, data_dir: Path) -> None:
-        stranger = Child()
-        made = parent.trust.authority.issue_child(stranger.key.make_csr(), "x", time.time(), DAY_S)
-        parent.members.certify = lambda *_: made  # type: ignore[method-assign]
-        with pytest.raises(Broken, match="for another key"):
+    def test_a_certificate_for_another_key_is_not_kept(self, tmp_path: Path, data_dir: Path) -> None:
+        parent = Parent(tmp_path, certify_with=Mistaken)
+        with parent.serving(), pytest.raises(Broken, match="for another key"):
             ask(parent, data_dir)
         assert IdentityFiles(data_dir).load() is None
 

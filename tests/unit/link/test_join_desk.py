@@ -12,7 +12,7 @@ from edge_common.link.join_refusals import Ground, JoinRefused
 from edge_common.link.join_tokens import JOIN_TOKENS, new_secret
 from edge_common.link.members import CHILDREN, DAY_S, joined_children
 from edge_common.link.nonces import NONCE_LIFE_S
-from edge_common.model.errors import InvalidInput, Overloaded, Unreachable
+from edge_common.model.errors import InvalidInput, Unreachable
 from edge_common.model.ids import ChildId
 from edge_common.plumbing.pki import certificate_end_s, is_issued_by, make_key, matches_key
 from edge_common.wire.join_messages import ChildKind, JoinRequest, JoinStatus
@@ -219,15 +219,6 @@ class TestRefused:
     def test_what_is_no_certificate_request(self, parent: Parent, child: Child) -> None:
         with pytest.raises(InvalidInput, match="certificate signing request"):
             parent.join(replace(child.request(parent.desk.hello()), csr="nonsense"))
-
-    def test_more_at_once_than_can_be_remembered(self, tmp_path: Path) -> None:
-        parent = Parent(tmp_path)
-        parent.desk._nonces._capacity = 1
-        parent.join(Child().request(parent.desk.hello(), parent.token()))
-        with pytest.raises(Overloaded):
-            parent.join(Child().request(parent.desk.hello(), parent.token()))
-        parent.clock.advance(NONCE_LIFE_S + 1)
-        parent.join(Child().request(parent.desk.hello(), parent.token()))
 
     def test_who_is_forgotten_while_joining(self, parent: Parent, child: Child) -> None:
         parent.join(child.request(parent.desk.hello(), parent.token()))
