@@ -9,6 +9,7 @@ from edge_common.model.ids import InstanceId
 from net_manager.core.commands import Command, Ip
 from net_manager.core.links import Observed
 from net_manager.core.places import Kept, Place
+from net_manager.core.service_table import ServiceTable, TableChange
 
 
 class Kernel(Protocol):
@@ -23,8 +24,11 @@ class Kernel(Protocol):
     def uplink_mtu(self) -> int:
         """That of the link by which the machine reaches others; 1500 when there is none."""
 
-    def adopt_tables(self) -> None:
-        """Makes the packet filter's tables when they are not there; what is in them stays."""
+    def table(self) -> ServiceTable:
+        """What the packet filter has; its table is made when there is none."""
+
+    def change_table(self, changes: Iterable[TableChange]) -> None:
+        """All of them or none."""
 
     def forget_flows(self, addresses: Collection[Ip]) -> None:
         """Those from and to these addresses, so that what follows is looked up anew."""

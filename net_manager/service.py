@@ -5,16 +5,18 @@ The data plane is the kernel's: when this ends, and while it starts, every packe
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_common.addressing.address_plan import CLOSEST_V6, INSTANCES_V6, ROUND_ROBIN_V6, SERVICES_V4, Twins
 from edge_common.addressing.pool import Network
 from edge_common.model.errors import HedgerowError, InvalidInput, Temporary
 from edge_common.model.ids import InstanceId, is_id
+from edge_common.model.network import PortMapping
 from edge_common.plumbing.clock import Clock
-from net_manager.core import links
+from net_manager.core import links, service_table
 from net_manager.core.links import Names, NodeNetwork, ObservedNamespace
-from net_manager.core.places import Place, Places
+from net_manager.core.places import Place, Places, published
+from net_manager.core.service_table import ServiceTable
 from net_manager.ports import Kernel, Store
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class NetService:
         self._places = Places(kept)
         self._may_sweep = not kept.is_fresh
         self._strangers: dict[InstanceId, ObservedNamespace] = {}
+        self._table = ServiceTable()
         self._trouble = "It has only just begun."
         self._failures = 0
         self._repair_at_s = parts.clock.monotonic_s()
@@ -88,8 +91,10 @@ class NetService:
         )
 
     def known(self) -> tuple[tuple[Place, ...], tuple[InstanceId, ...]]:
-        """Those that are kept, and those that only the kernel knows: whoever asks says which of these stay."""
-        return self._places.all(), tuple(each for each in self._strangers if self._places.of(each) is None)
+        """Those that are kept, and those that were only found in the kernel: whoever asks says which of these stay."""
+        kept = tuple(place for place in self._places.all() if not place.is_adopted)
+        adopted = [place.instance_id for place in self._places.all() if place.is_adopted]
+        return kept, (*adopted, *(each for each in self._strangers if self._places.of(each) is None))
 
     def grant(self, subnets: Iterable[Twins]) -> None:
         wanted = tuple(subnets)
@@ -101,7 +106,7 @@ class NetService:
         self._adopt_strangers()
         self._repair()
 
-    def attach(self, instance_id: InstanceId) -> Place:
+    def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...] = ()) -> Place:
         """Its network, made or repaired. Raises Temporary while that cannot be done."""
         if not is_id(instance_id):
             raise InvalidInput(f"{instance_id[:64]!r} is no instance_id.", "instance_id")
@@ -109,12 +114,13 @@ class NetService:
             self._repair()
         if self._trouble:
             raise Temporary(f"This node's network is not in order: {self._trouble}")
-        is_new = self._places.of(instance_id) is None
-        place = self._places.take(instance_id, self._clock.now_s())
-        if is_new:
-            self._keep(place)
+        before = self._places.of(instance_id)
+        place = self._places.take(instance_id, self._clock.now_s(), ports)
+        if place != before:
+            self._keep(place, before)
         self._build([place])
-        if is_new:
+        self._publish()
+        if before is None:
             logger.info("event=attached instance=%s address=%s", instance_id, place.v4)
         return place
 
@@ -122,9 +128,11 @@ class NetService:
         """Nothing of it is left then; nothing happens when there was nothing."""
         if not is_id(instance_id):
             raise InvalidInput(f"{instance_id[:64]!r} is no instance_id.", "instance_id")
+        place = self._places.of(instance_id)
+        if place is not None:
+            self._publish(without=instance_id)
         self._kernel.execute(links.removal(self._names, instance_id))
         self._strangers.pop(instance_id, None)
-        place = self._places.of(instance_id)
         if place is None:
             return
         self._kernel.forget_flows([place.v4.ip, place.v6.ip])
@@ -132,12 +140,24 @@ class NetService:
         self._store.remove(instance_id, self._places.resting())
         logger.info("event=detached instance=%s address=%s", instance_id, place.v4)
 
-    def _keep(self, place: Place) -> None:
+    def _keep(self, place: Place, before: Place | None) -> None:
         try:
             self._store.put(place)
         except HedgerowError:
-            self._places.give_back(place.instance_id, self._clock.now_s())
+            if before is None:
+                self._places.give_back(place.instance_id, self._clock.now_s())
+            else:
+                self._places.put_back(before)
             raise
+
+    def _publish(self, without: InstanceId | None = None) -> None:
+        """Ports of the node lead to those that are there, but for one that is about to go."""
+        staying = [place for place in self._places.all() if place.instance_id != without]
+        wanted = replace(self._table, published=published(staying))
+        changes = service_table.changes(wanted, self._table)
+        if changes:
+            self._kernel.change_table(changes)
+            self._table = wanted
 
     @property
     def _node(self) -> NodeNetwork:
@@ -146,9 +166,10 @@ class NetService:
     def _repair(self) -> None:
         try:
             self._mtu = self._mtu_over(self._kernel.uplink_mtu())
-            self._kernel.adopt_tables()
+            self._table = self._kernel.table()
             self._sweep()
             self._build(self._places.all())
+            self._publish()
         except HedgerowError as error:
             if self._trouble != str(error):
                 logger.warning("event=network_in_disorder detail=%r", str(error))
@@ -165,7 +186,7 @@ class NetService:
         for instance_id in [each for each, inside in self._strangers.items() if links.INNER_LINK in inside.links]:
             addresses = self._strangers.pop(instance_id).links[links.INNER_LINK].addresses
             if self._places.of(instance_id) is None:
-                self._keep(self._places.take(instance_id, self._clock.now_s(), addresses))
+                self._keep(self._places.adopt(instance_id, self._clock.now_s(), addresses), None)
 
     def _sweep(self) -> None:
         """What of ours nobody wants goes; but one whose memory is empty does not know who is wanted."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.instance import Observation
 from edge_common.model.lifecycle import TERMINAL, Health, State
+from edge_common.model.network import PortMapping
 from edge_common.plumbing.clock import Clock
 from edge_common.wire.messages import DesiredService
 from node_engine.core.network import Place
@@ -114,6 +115,10 @@ class Instances:
             return not (self._wishes.is_complete and self._observer.has_seen_all())
         is_to_come = self._wishes.is_wanted(instance_id) and record.state not in TERMINAL
         return is_to_come or record.task_attempt is not None
+
+    def ports_of(self, instance_id: InstanceId) -> tuple[PortMapping, ...]:
+        record = self._records.get(instance_id)
+        return record.spec.ports if record else ()
 
     def judge(self, judgement: Judgement) -> None:
         record = self._records.get(judgement.key.instance_id)

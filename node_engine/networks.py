@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 from edge_common.plumbing.clock import Clock
 from node_engine.core import network as core
 from node_engine.core.network import NetworkView, Place
@@ -30,12 +31,21 @@ AWAY_S = 15.0
 Prepare = Callable[[TaskPlan], TaskPlan]
 
 
+class Needs(Protocol):
+    """What the instances need of their networks."""
+
+    def needs_network(self, instance_id: InstanceId) -> bool: ...
+
+    def ports_of(self, instance_id: InstanceId) -> tuple[PortMapping, ...]: ...
+
+
 class HostNetwork:
     """No instance has a network of its own."""
 
     is_overlay = False
 
-    def attach(self, instance_id: InstanceId) -> Place:
+    def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...]) -> Place:
+        del ports
         return Place(instance_id, "")
 
     def detach(self, instance_id: InstanceId) -> None:
@@ -56,7 +66,7 @@ def connecting(network: Network, post: Callable[[object], object], then: Prepare
     def connect(plan: TaskPlan) -> TaskPlan:
         post(Progressed(plan.key, "making its network"))
         try:
-            place = network.attach(plan.key.instance_id)
+            place = network.attach(plan.key.instance_id, plan.spec.ports)
         except HedgerowError as error:
             raise TaskFailure(f"Its network could not be made: {error}", Reason.START_FAILED) from error
         post(NetworkAttached(place))
@@ -122,7 +132,7 @@ class Networks:
             case NetworkLooked():
                 self._looked(event)
 
-    def settle(self, is_needed: Callable[[InstanceId], bool], subnets: Sequence[Subnet]) -> None:
+    def settle(self, needs: Needs, subnets: Sequence[Subnet]) -> None:
         """`subnets` are those that this node was given; none leaves those that it has."""
         if not self.is_overlay:
             return
@@ -132,7 +142,7 @@ class Networks:
         if self._view is None:
             return
         self._grant(tuple(subnets))
-        self._correct(is_needed)
+        self._correct(needs)
 
     def due_in_s(self) -> float:
         if not self.is_overlay or self._is_looking:
@@ -177,14 +187,16 @@ class Networks:
             self._view = replace(self._view, subnets=subnets)
             self._chores.submit(partial(_grant, self._network, subnets))
 
-    def _correct(self, is_needed: Callable[[InstanceId], bool]) -> None:
+    def _correct(self, needs: Needs) -> None:
         places = [self._places[each] for each in self._touched - self._corrected if each in self._places]
         self._touched &= self._corrected
-        wanted = core.corrections(places, {place.instance_id: is_needed(place.instance_id) for place in places})
+        wanted = core.corrections(
+            places, {place.instance_id: needs.needs_network(place.instance_id) for place in places}
+        )
         for instance_id in wanted.detach:
             self._submit(instance_id, partial(_detach, self._network, instance_id))
         for instance_id in wanted.attach:
-            self._submit(instance_id, partial(_attach, self._network, instance_id))
+            self._submit(instance_id, partial(_attach, self._network, instance_id, needs.ports_of(instance_id)))
 
     def _submit(self, instance_id: InstanceId, job: Callable[[], NetworkCorrected]) -> None:
         """Without room it is done after the next look."""
@@ -211,9 +223,9 @@ def _detach(network: Network, instance_id: InstanceId) -> NetworkCorrected:
     return NetworkCorrected(instance_id, None, _tried(lambda: network.detach(instance_id)))
 
 
-def _attach(network: Network, instance_id: InstanceId) -> NetworkCorrected:
+def _attach(network: Network, instance_id: InstanceId, ports: tuple[PortMapping, ...]) -> NetworkCorrected:
     found: list[Place] = []
-    detail = _tried(lambda: found.append(network.attach(instance_id)))
+    detail = _tried(lambda: found.append(network.attach(instance_id, ports)))
     return NetworkCorrected(instance_id, found[0] if found else None, detail)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 from edge_common.model.node import Usage
 from edge_common.model.probes import Probe as HealthProbe
 from node_engine.core.capacity import Machine
@@ -92,7 +92,8 @@ class Network(Protocol):
     def is_overlay(self) -> bool:
         """Whether each instance has a network of its own; else all have the host's."""
 
-    def attach(self, instance_id: InstanceId) -> Place: ...
+    def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...]) -> Place:
+        """With these ports of the node leading to it."""
 
     def detach(self, instance_id: InstanceId) -> None: ...
 

@@ -155,7 +155,7 @@ class NodeService:
         changed = self.link.take_changes()
         self.instances.want(changed, self.link.desired, is_complete=self.link.acked_revision > 0)
         news = self.instances.settle()
-        self._networks.settle(self.instances.needs_network, self.link.subnets)
+        self._networks.settle(self.instances, self.link.subnets)
         for observation in news:
             self.link.observe(observation)
         self._health.follow(self.instances.records[each.instance_id] for each in news)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edge_common.model.ids import InstanceId
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,19 @@ class SubnetGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceWish:
+    """A network for one instance, with ports of the node that lead to it."""
+
+    ports: tuple[PortMapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InstancePlace:
-    """`namespace` is the path of its network namespace; the addresses are without a prefix."""
+    """`namespace` is the path of its network namespace.
+
+    The addresses are without a prefix, and "" for one that was only found in the kernel; who wants it to stay asks for
+    it again.
+    """
 
     instance_id: InstanceId
     namespace: str

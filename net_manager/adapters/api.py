@@ -8,15 +8,15 @@ from flask import Flask, Request, Response
 
 from edge_common import __version__
 from edge_common.addressing.address_plan import Twins, twins_of
-from edge_common.model.errors import Unauthenticated
+from edge_common.model.errors import InvalidInput, Unauthenticated
 from edge_common.model.ids import InstanceId
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 from edge_common.plumbing.http_app import bearer_token, create_app, read_json
 from edge_common.wire import routes
 from edge_common.wire.codec import encode, from_document
-from edge_common.wire.net_messages import InstancePlace, InstancePlaces, NetworkState, SubnetGrant
+from edge_common.wire.net_messages import InstancePlace, InstancePlaces, InstanceWish, NetworkState, SubnetGrant
 from net_manager.adapters import namespaces
-from net_manager.core.config_file import NodeConfig
+from net_manager.core.config_file import MAX_PORT, NodeConfig
 from net_manager.core.links import Names
 from net_manager.core.places import Place
 from net_manager.service import NetService
@@ -64,7 +64,8 @@ def create_api(service: NetService, ask: Ask, names: Names, config: NodeConfig, 
         )
 
     def attach(instance_id: str) -> Response:
-        return _answer(_place(names, ask(lambda: service.attach(InstanceId(instance_id)))))
+        ports = from_document(InstanceWish, read_json()).ports
+        return _answer(_place(names, ask(lambda: service.attach(InstanceId(instance_id), _checked(ports)))))
 
     def detach(instance_id: str) -> Response:
         ask(lambda: service.detach(InstanceId(instance_id)))
@@ -85,6 +86,15 @@ def create_api(service: NetService, ask: Ask, names: Names, config: NodeConfig, 
 def _check(request: Request, token: str) -> None:
     if token and not hmac.compare_digest(bearer_token(request).encode(), token.encode()):
         raise Unauthenticated("This is not NetManager's token; the file that HEDGEROW_NET_TOKEN_FILE names has it.")
+
+
+def _checked(ports: tuple[PortMapping, ...]) -> tuple[PortMapping, ...]:
+    for port in ports:
+        if not (0 < port.host_port <= MAX_PORT and 0 < port.instance_port <= MAX_PORT):
+            raise InvalidInput(f"{port} is no pair of ports; they go from 1 to {MAX_PORT}.", "ports")
+    if len({(port.host_port, port.transport) for port in ports}) != len(ports):
+        raise InvalidInput("A port of the node is given twice.", "ports")
+    return ports
 
 
 def _answer(message: Any) -> Response:

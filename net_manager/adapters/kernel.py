@@ -10,6 +10,7 @@ from net_manager.adapters.netlink_view import NetlinkView
 from net_manager.adapters.nftables import NfTables
 from net_manager.core.commands import Command, Ip
 from net_manager.core.links import Names, Observed
+from net_manager.core.service_table import ServiceTable, TableChange
 
 DEFAULT_MTU = 1500
 
@@ -21,7 +22,7 @@ class LinuxKernel:
         self._host = host
         self._netlink = Netlink(host)
         self._view = NetlinkView(names, host)
-        self._nft = NfTables(OVERLAY_V4, OVERLAY_V6, host=host)
+        self._nft = NfTables(OVERLAY_V4, OVERLAY_V6, host=host, bridge=names.bridge)
 
     def observe(self, host_sysctls: Iterable[str], only: Iterable[str] | None = None) -> Observed:
         return self._view.observe(host_sysctls, only)
@@ -33,8 +34,11 @@ class LinuxKernel:
         uplink = self._view.uplink()
         return uplink.mtu if uplink else DEFAULT_MTU
 
-    def adopt_tables(self) -> None:
-        self._nft.adopt()
+    def table(self) -> ServiceTable:
+        return self._nft.adopt()
+
+    def change_table(self, changes: Iterable[TableChange]) -> None:
+        self._nft.apply(changes)
 
     def forget_flows(self, addresses: Collection[Ip]) -> None:
         flows.forget(addresses, self._host)

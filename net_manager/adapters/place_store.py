@@ -7,6 +7,7 @@ from edge_common.addressing.address_plan import Twins
 from edge_common.addressing.pool import Network
 from edge_common.model.errors import Broken
 from edge_common.model.ids import InstanceId
+from edge_common.model.network import PortMapping, Transport
 from edge_common.plumbing.documents.interface import Delete, Document, Documents, Put, Write
 from net_manager.core.places import Kept, Place
 
@@ -38,7 +39,14 @@ class DocumentPlaceStore:
         self._documents.put(SUBNETS, {"_id": SUBNETS, "subnets": texts})
 
     def put(self, place: Place) -> None:
-        self._documents.put(INSTANCES, {"_id": place.instance_id, "v4": str(place.v4), "v6": str(place.v6)})
+        document = {
+            "_id": place.instance_id,
+            "v4": str(place.v4),
+            "v6": str(place.v6),
+            "ports": [[port.host_port, port.instance_port, port.transport] for port in place.ports],
+            "is_adopted": place.is_adopted,
+        }
+        self._documents.put(INSTANCES, document)
 
     def remove(self, instance_id: InstanceId, resting: Mapping[Network, float]) -> None:
         until = [[str(network), until_s] for network, until_s in resting.items()]
@@ -51,4 +59,10 @@ def _twins(document: Mapping[str, str]) -> Twins:
 
 
 def _place(document: Document) -> Place:
-    return Place(InstanceId(document["_id"]), IPv4Interface(document["v4"]), IPv6Interface(document["v6"]))
+    return Place(
+        InstanceId(document["_id"]),
+        IPv4Interface(document["v4"]),
+        IPv6Interface(document["v6"]),
+        tuple(PortMapping(int(outer), int(inner), Transport(how)) for outer, inner, how in document["ports"]),
+        bool(document["is_adopted"]),
+    )

@@ -155,10 +155,12 @@ def removal(names: Names, instance_id: InstanceId) -> tuple[Command, ...]:
 
 
 def host_sysctls(names: Names, node: NodeNetwork) -> dict[str, str]:
+    """With `route_localnet` the node reaches published ports at 127.0.0.1; the packet filter keeps instances out."""
     wanted = {
         "net/ipv4/ip_forward": "1",
         f"net/ipv4/conf/{names.bridge}/send_redirects": "0",
         f"net/ipv4/conf/{names.bridge}/rp_filter": "2",
+        f"net/ipv4/conf/{names.bridge}/route_localnet": "1",
     }
     if any(address.version == 6 for address in node.gateways):
         wanted[FORWARDING_V6] = "1"

@@ -5,15 +5,17 @@ Each subnet has pools of its own. One that was taken away is used up: who is in 
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from edge_common.addressing.address_plan import TwinPools, Twins, gateway, instance_addresses
 from edge_common.addressing.pool import Network, Pool, PoolIsFull, PoolState, overlap, single
 from edge_common.model.errors import Broken, Conflict, InvalidInput, Temporary
 from edge_common.model.ids import InstanceId
+from edge_common.model.network import PortMapping
 from net_manager.core.commands import Interface, Ip
 from net_manager.core.links import InstanceNetwork
+from net_manager.core.service_table import Published, Target
 
 MOST_SUBNETS = 16
 FEW_LEFT = 4
@@ -24,11 +26,16 @@ MANY_LEFT = 16
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The addresses carry the prefix of their subnet."""
+    """The addresses carry the prefix of their subnet. `ports` are published on the node.
+
+    `is_adopted`: found in the kernel without being remembered, so its ports are not known.
+    """
 
     instance_id: InstanceId
     v4: IPv4Interface
     v6: IPv6Interface
+    ports: tuple[PortMapping, ...] = ()
+    is_adopted: bool = False
 
     @property
     def subnet(self) -> Twins:
@@ -85,20 +92,41 @@ class Places:
                 self._pools[subnet] = _pools(subnet, Kept())
         self._drop_unused()
 
-    def take(self, instance_id: InstanceId, now_s: float, seen: frozenset[Interface] = frozenset()) -> Place:
-        """That which it has, or the one that it is `seen` with, or a new one. Raises Temporary when there is none."""
-        known = self._places.get(instance_id)
-        if known is not None:
-            return known
+    def take(self, instance_id: InstanceId, now_s: float, ports: tuple[PortMapping, ...] = ()) -> Place:
+        """That which it has, or a new one; with these ports. Raises Temporary when there is none, Conflict when another
+        has one of the ports.
+        """
+        self._check_ports(instance_id, ports)
+        known = self._places.get(instance_id) or self._new(instance_id, now_s)
+        self._places[instance_id] = replace(known, ports=ports, is_adopted=False)
+        return self._places[instance_id]
+
+    def adopt(self, instance_id: InstanceId, now_s: float, seen: frozenset[Interface]) -> Place:
+        """The one that it is `seen` with in the kernel, or a new one when another has that."""
+        self._places[instance_id] = replace(self._new(instance_id, now_s, seen), is_adopted=True)
+        return self._places[instance_id]
+
+    def put_back(self, place: Place) -> None:
+        """As it was before a `take` that came to nothing."""
+        self._places[place.instance_id] = place
+
+    def _check_ports(self, instance_id: InstanceId, ports: tuple[PortMapping, ...]) -> None:
+        wanted = {(port.host_port, port.transport) for port in ports}
+        for place in self._places.values() if wanted else ():
+            for port in place.ports:
+                if place.instance_id != instance_id and (port.host_port, port.transport) in wanted:
+                    raise Conflict(
+                        f"Port {port.host_port}/{port.transport} of this node leads to instance {place.instance_id}."
+                    )
+
+    def _new(self, instance_id: InstanceId, now_s: float, seen: frozenset[Interface] = frozenset()) -> Place:
         for subnet in self._granted:
             try:
                 twins = self._take_in(subnet, instance_id, now_s, seen)
             except PoolIsFull:
                 continue
             v4 = IPv4Interface(f"{twins.v4.network_address}/{subnet.v4.prefixlen}")
-            place = Place(instance_id, v4, IPv6Interface(f"{twins.v6.network_address}/{subnet.v6.prefixlen}"))
-            self._places[instance_id] = place
-            return place
+            return Place(instance_id, v4, IPv6Interface(f"{twins.v6.network_address}/{subnet.v6.prefixlen}"))
         if not self._granted:
             raise Temporary("This node has no subnet of the overlay network yet; its cluster gives it one.")
         raise PoolIsFull(f"All addresses of this node's {len(self._granted)} subnets are in use or rest.")
@@ -171,3 +199,13 @@ def _gateway(subnet: Network) -> Interface:
 
 def _version(interface: Interface) -> int:
     return interface.version
+
+
+def published(places: Iterable[Place]) -> dict[Published, Target]:
+    """Where ports of the node lead."""
+    return {
+        Published(own.version, port.transport, port.host_port): Target(own.ip, port.instance_port)
+        for place in places
+        for port in place.ports
+        for own in (place.v4, place.v6)
+    }

@@ -7,19 +7,48 @@ keeps its slot when it can, so that a change of one instance is a change of one 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from edge_common.model.network import Transport
 from net_manager.core.commands import Ip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Published:
+    """A port of the node's own addresses of one IP version."""
+
+    version: int
+    transport: Transport
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    ip: Ip
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTable:
-    """`direct`: an instance's or closest address -> the instance's own; `identities`: an instance's own -> its overlay
-    address, which others see; `round_robin`: a service address -> the own addresses of its healthy instances, by slot.
-    Both sides of an entry are of one IP version.
+    """`published`: a port of the node -> where it leads; `direct`: an instance's or closest address -> the instance's
+    own; `identities`: an instance's own -> its overlay address, which others see; `round_robin`: a service address ->
+    the own addresses of its healthy instances, by slot. Both sides of an entry are of one IP version.
     """
 
     direct: Mapping[Ip, Ip] = field(default_factory=dict)
     identities: Mapping[Ip, Ip] = field(default_factory=dict)
     round_robin: Mapping[Ip, tuple[Ip, ...]] = field(default_factory=dict)
+    published: Mapping[Published, Target] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPort:
+    port: Published
+    target: Target
+    replaces: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePort:
+    port: Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +108,9 @@ class RemoveService:
 
 
 TableChange = (
-    SetDirect
+    SetPort
+    | RemovePort
+    | SetDirect
     | RemoveDirect
     | SetIdentity
     | RemoveIdentity
@@ -94,6 +125,7 @@ TableChange = (
 def changes(wanted: ServiceTable, seen: ServiceTable) -> tuple[TableChange, ...]:
     """For one transaction, in this order. A service without instances is as one that is not there: it is refused."""
     return (
+        *_ports(wanted.published, seen.published),
         *_direct(wanted.direct, seen.direct),
         *_identities(wanted.identities, seen.identities),
         *_services(wanted.round_robin, seen.round_robin),
@@ -107,6 +139,14 @@ def arranged(targets: tuple[Ip, ...], slots: tuple[Ip, ...]) -> tuple[Ip, ...]:
     placed += [None] * (width - len(placed))
     waiting = iter([one for one in targets if one not in placed])
     return tuple(next(waiting) if one is None else one for one in placed)
+
+
+def _ports(wanted: Mapping[Published, Target], seen: Mapping[Published, Target]) -> Iterator[TableChange]:
+    for port in sorted(seen.keys() - wanted.keys()):
+        yield RemovePort(port)
+    for port in sorted(wanted):
+        if seen.get(port) != wanted[port]:
+            yield SetPort(port, wanted[port], seen.get(port))
 
 
 def _direct(wanted: Mapping[Ip, Ip], seen: Mapping[Ip, Ip]) -> Iterator[TableChange]:

@@ -7,14 +7,14 @@ from urllib.parse import quote, urlsplit
 
 from edge_common.model.errors import InvalidInput, Unauthenticated, Unreachable
 from edge_common.model.ids import InstanceId
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 from edge_common.plumbing.addresses import is_loopback
 from edge_common.plumbing.http_client import HttpClient, Params
 from edge_common.plumbing.secret_file import read_secret
 from edge_common.plumbing.unix_client import SCHEME, UnixHttpClient
 from edge_common.wire import routes
 from edge_common.wire.codec import from_document, to_document
-from edge_common.wire.net_messages import InstancePlace, InstancePlaces, NetworkState, SubnetGrant
+from edge_common.wire.net_messages import InstancePlace, InstancePlaces, InstanceWish, NetworkState, SubnetGrant
 from node_engine.core.network import NetworkView, Place
 from node_engine.networks import HostNetwork
 from node_engine.ports import Network
@@ -63,8 +63,9 @@ class NetManagerNetwork:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
-    def attach(self, instance_id: InstanceId) -> Place:
-        return _place(from_document(InstancePlace, self._client.request("PUT", _path(instance_id))))
+    def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...]) -> Place:
+        wish = to_document(InstanceWish(ports))
+        return _place(from_document(InstancePlace, self._client.request("PUT", _path(instance_id), json=wish)))
 
     def detach(self, instance_id: InstanceId) -> None:
         self._client.request("DELETE", _path(instance_id))

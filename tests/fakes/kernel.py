@@ -8,6 +8,7 @@ from edge_common.model.errors import Broken
 from net_manager.core import commands as do
 from net_manager.core.commands import Command, Ip
 from net_manager.core.links import LOOPBACK, Observed, ObservedLink, ObservedNamespace
+from net_manager.core.service_table import Published, RemovePort, ServiceTable, SetPort, TableChange, Target
 
 
 class Killed(BaseException):
@@ -40,6 +41,7 @@ class FakeKernel:
         self.forgotten: list[Ip] = []
         self.refuses: set[str] = set()
         self.trouble = ""
+        self.published: dict[Published, Target] = {}
         self.commands_left: int | None = None
         self.mtu = 1500
 
@@ -61,9 +63,19 @@ class FakeKernel:
     def uplink_mtu(self) -> int:
         return self.mtu
 
-    def adopt_tables(self) -> None:
+    def table(self) -> ServiceTable:
         if self.trouble:
             raise Broken(self.trouble)
+        return ServiceTable(published=dict(self.published))
+
+    def change_table(self, changes: Iterable[TableChange]) -> None:
+        for change in changes:
+            if isinstance(change, SetPort):
+                self.published[change.port] = change.target
+            elif isinstance(change, RemovePort):
+                del self.published[change.port]
+            else:
+                raise AssertionError(f"The fake kernel does not know {change}.")
 
     def forget_flows(self, addresses: Collection[Ip]) -> None:
         self.forgotten += addresses

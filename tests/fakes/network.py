@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edge_common.model.errors import Temporary, Unreachable
 from edge_common.model.ids import InstanceId
-from edge_common.model.network import Subnet
+from edge_common.model.network import PortMapping, Subnet
 from node_engine.core.network import NetworkView, Place
 
 SUBNET = Subnet("10.16.0.0/26", "fc00::/120")
@@ -25,9 +25,11 @@ class FakeNetwork:
         self.attached: list[InstanceId] = []
         self.detached: list[InstanceId] = []
         self.fails_to_detach = False
+        self.ports: dict[InstanceId, tuple[PortMapping, ...]] = {}
 
-    def attach(self, instance_id: InstanceId) -> Place:
+    def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...] = ()) -> Place:
         self._check()
+        self.ports[instance_id] = ports
         self.attached.append(instance_id)
         known = self.places.get(instance_id)
         if known is None or not known.ip:

@@ -1,16 +1,20 @@
 """`python -m net_manager` as a process of its own: what it makes outlives it, and nothing else does."""
 
+import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
-from edge_common.model.errors import Unauthenticated
+from edge_common.model.errors import Broken, Unauthenticated
 from edge_common.model.ids import InstanceId
 from edge_common.plumbing.http_client import HttpClient
+from net_manager.core import commands as do
 from tests.parts import netns
 from tests.parts.net_manager import NetManagerProcess
 from tests.parts.netns import Host
@@ -62,6 +66,52 @@ def test_a_stream_outlives_a_killed_net_manager_and_its_successor(net: NetManage
     assert host.leftovers() == set()
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_of_the_node_leads_to_an_instance_from_everywhere(
+    net: NetManagerProcess, host: Host, kind: socket.SocketKind
+) -> None:
+    how = "tcp" if kind == socket.SOCK_STREAM else "udp"
+    serving, other = net.attach("a", (8080, 80, how)), net.attach("b")
+    inside = Path(serving["namespace"])
+    with netns.host() as outside:
+        netns.cable(host, outside, ("192.0.2.1/30", "192.0.2.2/30"), ("2001:db8::1/126", "2001:db8::2/126"))
+        for own, callers in (
+            (serving["ip"], [(outside.path, "192.0.2.1"), (host.path, "192.0.2.1"), (host.path, "127.0.0.1")]),
+            (serving["ip_v6"], [(outside.path, "2001:db8::1"), (host.path, "2001:db8::1")]),
+        ):
+            neighbours = [(Path(other["namespace"]), callers[0][1]), (inside, callers[0][1])]
+            with netns.listener(inside, own, 80, kind) as server:
+                for path, address in (*callers, *neighbours):
+                    assert answers(server, path, address, kind), (path, address)
+        net.detach("a")
+        with pytest.raises(OSError, match="refused"), netns.connected(outside.path, "192.0.2.1", 8080, kind) as late:
+            late.send(b"?")
+            late.recv(1)
+
+
+def answers(server: socket.socket, path: Path, address: str, kind: socket.SocketKind) -> bool:
+    with netns.connected(path, address, 8080, kind) as client:
+        client.send(b"?")
+        if kind == socket.SOCK_STREAM:
+            with server.accept()[0] as accepted:
+                accepted.sendall(accepted.recv(1))
+        else:
+            question, peer = server.recvfrom(1)
+            server.sendto(question, peer)
+        return client.recv(1) == b"?"
+
+
+def test_an_instance_does_not_reach_what_listens_on_the_nodes_loopback(net: NetManagerProcess, host: Host) -> None:
+    place = net.attach("a")
+    route = do.AddRoute(ip_network("127.0.0.2/32"), ip_address("10.16.0.1"), "eth0", Path(place["namespace"]).name)
+    sysctl = do.SetSysctl("net/ipv4/conf/all/route_localnet", "1", Path(place["namespace"]).name)
+    host.netlink.execute([sysctl])
+    with contextlib.suppress(Broken):
+        host.netlink.execute([route])
+    with netns.listener(host.path, "127.0.0.2", 80), pytest.raises(OSError, match=r"timed out|refused|nreachable"):
+        netns.connected(Path(place["namespace"]), "127.0.0.2", 80, timeout_s=1.0)
+
+
 def test_after_kills_at_any_moment_nothing_stays_that_is_not_wanted(net: NetManagerProcess, host: Host) -> None:
     net.attach("kept")
     wanted = {host.names.namespace(InstanceId("kept")), host.names.link(InstanceId("kept"))}
@@ -86,7 +136,7 @@ from edge_common.plumbing.unix_client import UnixHttpClient
 client = UnixHttpClient(Path(sys.argv[1]))
 try:
     while True:
-        client.request("PUT", "/api/net/instances/churned")
+        client.request("PUT", "/api/net/instances/churned", json={"ports": []})
         client.request("DELETE", "/api/net/instances/churned")
 except HedgerowError:
     pass

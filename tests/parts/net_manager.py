@@ -82,8 +82,9 @@ class NetManagerProcess:
     def grant(self, v4: str, v6: str) -> None:
         self.request("PUT", "/api/net/subnets", json={"subnets": [{"v4": v4, "v6": v6}]})
 
-    def attach(self, instance_id: str) -> dict[str, Any]:
-        place: dict[str, Any] = self.request("PUT", f"/api/net/instances/{instance_id}")
+    def attach(self, instance_id: str, *ports: tuple[int, int, str]) -> dict[str, Any]:
+        wish = {"ports": [{"host_port": one, "instance_port": other, "transport": how} for one, other, how in ports]}
+        place: dict[str, Any] = self.request("PUT", f"/api/net/instances/{instance_id}", json=wish)
         return place
 
     def detach(self, instance_id: str) -> None:

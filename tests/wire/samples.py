@@ -33,7 +33,7 @@ from edge_common.wire.messages import (
     Request,
     Response,
 )
-from edge_common.wire.net_messages import InstancePlace, InstancePlaces, NetworkState, SubnetGrant
+from edge_common.wire.net_messages import InstancePlace, InstancePlaces, InstanceWish, NetworkState, SubnetGrant
 
 SUBNET = Subnet("10.16.16.64/26", "fc00::1:100/120")
 PLACE = InstancePlace(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), "/run/netns/hgr-a", "10.16.16.66", "fc00::1:102")
@@ -176,6 +176,7 @@ SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
         NetworkState: NetworkState("0.1.0", False, "There is no nft.", 1430, (SUBNET,), 2, 58, "192.0.2.7", 50103),
         SubnetGrant: SubnetGrant((SUBNET,)),
         InstancePlace: PLACE,
+        InstanceWish: InstanceWish((PortMapping(8080, 80, Transport.UDP),)),
         InstancePlaces: InstancePlaces((PLACE,)),
         JoinRequest: JoinRequest(
             ChildKind.NODE,

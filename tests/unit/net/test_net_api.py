@@ -31,9 +31,9 @@ def make(token: str = "") -> FlaskClient:
 
 
 def test_an_instance_comes_and_goes(client: FlaskClient) -> None:
-    assert client.put("/api/net/instances/i1").status_code == 503
+    assert client.put("/api/net/instances/i1", json={}).status_code == 503
     assert client.put("/api/net/subnets", json=SUBNETS).status_code == 200
-    place: dict[str, Any] = client.put("/api/net/instances/i1").get_json()
+    place: dict[str, Any] = client.put("/api/net/instances/i1", json={}).get_json()
     assert place == {
         "v": 1,
         "instance_id": "i1",
@@ -41,7 +41,7 @@ def test_an_instance_comes_and_goes(client: FlaskClient) -> None:
         "ip": "10.16.0.2",
         "ip_v6": "fc00::2",
     }
-    assert client.put("/api/net/instances/i1").get_json() == place
+    assert client.put("/api/net/instances/i1", json={}).get_json() == place
     assert [each["instance_id"] for each in client.get("/api/net/instances").get_json()["instances"]] == ["i1"]
     for _ in range(2):
         assert client.delete("/api/net/instances/i1").status_code == 204
@@ -73,7 +73,7 @@ def test_subnets_outside_the_plan_are_refused(client: FlaskClient, subnet: dict[
 
 
 def test_names_that_are_no_ids_are_refused(client: FlaskClient) -> None:
-    assert client.put("/api/net/instances/UPPER").status_code == 400
+    assert client.put("/api/net/instances/UPPER", json={}).status_code == 400
     assert client.delete("/api/net/instances/..").status_code == 400
 
 

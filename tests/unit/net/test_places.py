@@ -129,6 +129,8 @@ def test_overlapping_subnets_are_refused() -> None:
 def test_an_instance_keeps_what_it_is_seen_with() -> None:
     one = places(WIDE)
     seen = frozenset(map(ip_interface, ("10.17.0.9/26", "fc00::a0a/120")))
-    assert one.take(A, 0.0, seen) == Place(A, IPv4Interface("10.17.0.9/26"), IPv6Interface("fc00::a0a/120"))
-    assert one.take(B, 0.0, seen).v4 == ip_interface("10.17.0.2/26")
-    assert one.take(InstanceId("c"), 0.0, frozenset({ip_interface("10.99.0.2/26")})).subnet == WIDE
+    assert one.adopt(A, 0.0, seen) == Place(
+        A, IPv4Interface("10.17.0.9/26"), IPv6Interface("fc00::a0a/120"), is_adopted=True
+    )
+    assert one.adopt(B, 0.0, seen).v4 == ip_interface("10.17.0.2/26")
+    assert one.adopt(InstanceId("c"), 0.0, frozenset({ip_interface("10.99.0.2/26")})).subnet == WIDE

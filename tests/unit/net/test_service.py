@@ -7,19 +7,22 @@ from itertools import count
 import pytest
 
 from edge_common.addressing.address_plan import Twins
-from edge_common.model.errors import Broken, InvalidInput, Temporary
+from edge_common.model.errors import Broken, Conflict, InvalidInput, Temporary
 from edge_common.model.ids import InstanceId
+from edge_common.model.network import PortMapping, Transport
 from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.interface import Documents
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from net_manager.adapters.place_store import DocumentPlaceStore
 from net_manager.core import commands as do
 from net_manager.core.links import FORWARDING_V6, Names, ObservedLink, accept_ra
+from net_manager.core.service_table import Published, Target
 from net_manager.service import REPAIR_S, SERVICE_RANGES, NetParts, NetService
 from tests.fakes.kernel import FakeKernel, Killed
 
 NAMES = Names("tst")
 SUBNET = Twins(ip_network("10.16.0.0/26"), ip_network("fc00::/120"))
+WEB, DNS = PortMapping(8080, 80), PortMapping(53, 5353, Transport.UDP)
 A, B = InstanceId("a"), InstanceId("b")
 
 
@@ -139,6 +142,34 @@ def test_a_death_at_any_command_is_made_good(world: World) -> None:
 
 def _instances(world: World) -> list[InstanceId]:
     return [NAMES.instance_of(name) for name in world.kernel.spaces]
+
+
+def test_ports_lead_to_their_instance_as_long_as_it_is_there(world: World) -> None:
+    service = world.ready()
+    place = service.attach(A, (WEB, DNS))
+    assert world.kernel.published == {
+        Published(4, Transport.TCP, 8080): Target(place.v4.ip, 80),
+        Published(6, Transport.TCP, 8080): Target(place.v6.ip, 80),
+        Published(4, Transport.UDP, 53): Target(place.v4.ip, 5353),
+        Published(6, Transport.UDP, 53): Target(place.v6.ip, 5353),
+    }
+    service.attach(A, (WEB,))
+    assert {port.port for port in world.kernel.published} == {8080}
+    world.kernel.published.clear()
+    world.boot()
+    assert {port.port for port in world.kernel.published} == {8080}
+    world.boot().detach(A)
+    assert world.kernel.published == {}
+
+
+def test_a_port_leads_to_one_instance_only(world: World) -> None:
+    service = world.ready()
+    service.attach(A, (WEB,))
+    with pytest.raises(Conflict, match="Port 8080/tcp of this node leads to instance a"):
+        service.attach(B, (DNS, WEB))
+    service.attach(B, (DNS,))
+    service.detach(A)
+    service.attach(InstanceId("c"), (WEB,))
 
 
 def test_drift_is_repaired_in_time(world: World) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason, State
+from edge_common.model.network import PortMapping
 from node_engine.networks import AWAY_S, LOOK_S
 from tests.fakes.network import FakeNetwork
 from tests.unit.node.world import World, make_spec
@@ -33,6 +34,17 @@ def test_an_instance_starts_in_its_network_and_says_its_addresses(world: World, 
     assert world.runtime.plans[-1].network_namespace == "/run/netns/t-a"
     heard = world.parent.observations[A]
     assert (heard.state, heard.namespace_ip, heard.namespace_ip_v6) == (State.RUNNING, "10.16.0.2", "fc00::2")
+
+
+def test_ports_lead_to_it_also_after_the_manager_lost_its_memory(world: World, net: FakeNetwork) -> None:
+    port = PortMapping(8080, 80)
+    world.parent.want(make_spec(ports=(port,)), ["a"])
+    world.settle()
+    assert net.ports[A] == (port,)
+    net.forget_addresses()
+    net.ports.clear()
+    world.pass_time(LOOK_S + 1.0)
+    assert net.ports[A] == (port,)
 
 
 def test_without_a_network_manager_it_has_the_hosts(net: FakeNetwork) -> None:
