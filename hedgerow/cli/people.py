@@ -116,6 +116,15 @@ def change_password(
     say(f"The password of {username} is set, and {username} is logged out.")
 
 
+@users.command("logout")
+def log_out_user(username: Username) -> None:
+    """End all sessions of a user, wherever they are; API tokens still count.
+
+    Example: hedgerow user logout ada
+    """
+    say(connect().request("DELETE", f"/api/user/{_quoted(username)}/sessions")["message"])
+
+
 @organizations.command("add")
 def add_organization(
     name: Annotated[str, typer.Argument(help="Letters, digits, dots, dashes, underscores.", show_default=False)],

@@ -105,6 +105,11 @@ def test_anothers_password(root: FakeRoot, hedgerow: Hedgerow, monkeypatch: pyte
     assert root.asked("PUT /api/user/ada")[0].body == {"password": "new-password"}
 
 
+def test_another_user_is_logged_out(root: FakeRoot, hedgerow: Hedgerow) -> None:
+    root.on("DELETE /api/user/ada/sessions", {"ended": 2, "message": "ada is logged out everywhere."})
+    assert hedgerow("user", "logout", "ada").out == "ada is logged out everywhere.\n"
+
+
 def test_a_token_changes_no_password(root: FakeRoot, hedgerow: Hedgerow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEDGEROW_TOKEN", "hrt_x")
     outcome = hedgerow("user", "passwd")
@@ -201,7 +206,7 @@ def test_logout_of_a_session_that_is_over(root: FakeRoot, hedgerow: Hedgerow, se
 
 def test_every_command_for_people_explains_itself(hedgerow: Hedgerow) -> None:
     commands = [["logout"], ["audit"]]
-    commands += [["user", name] for name in ("add", "ls", "rm", "set-role", "passwd")]
+    commands += [["user", name] for name in ("add", "ls", "rm", "set-role", "passwd", "logout")]
     commands += [["org", name] for name in ("add", "ls", "show", "rename", "rm")]
     commands += [["api-token", name] for name in ("create", "ls", "rm")]
     for command in commands:
