@@ -16,7 +16,7 @@ from edge_common.model.errors import InvalidInput, Temporary
 from edge_common.model.ids import NodeId
 from edge_common.plumbing.clock import SystemClock
 from edge_common.plumbing.documents.open import open_documents
-from edge_common.plumbing.heap import give_back_large_blocks
+from edge_common.plumbing.heap import give_back_free_memory, give_back_large_blocks
 from edge_common.plumbing.ids import boot_id
 from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
@@ -125,6 +125,7 @@ class App:
             runtime.close,
             documents.close,
         ]
+        give_back_free_memory()
         logger.info("event=serving node=%s instances=%d", identity.child_id, len(service.instances.records))
 
     def stop(self) -> None:

@@ -4,7 +4,6 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -42,6 +41,8 @@ def load(cls: type[T], environ: Mapping[str, str], prefix: str) -> T:
 def _refuse_unknown(environ: Mapping[str, str], prefix: str, known: Mapping[str, object]) -> None:
     for variable in sorted(environ):
         if variable.startswith(prefix) and variable not in known:
+            from difflib import get_close_matches
+
             close = get_close_matches(variable, known, n=1)
             hint = f"Did you mean {close[0]}?" if close else "Remove it."
             raise InvalidInput(f"{variable} is set but there is no such setting. {hint}", variable)

@@ -3,7 +3,6 @@
 Messages between our own parts are in messages.py, which is lenient on purpose.
 """
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -174,5 +173,7 @@ def _schema_under(schema: Schema | None, key: str) -> Schema | None:
 
 def _suggestion(key: str, schema: Schema) -> str:
     known = [candidate.data_key or name for name, candidate in schema.fields.items()]
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    from difflib import get_close_matches
+
+    close = get_close_matches(key, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

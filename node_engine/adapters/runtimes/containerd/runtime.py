@@ -18,7 +18,6 @@ from node_engine.adapters.runtimes.containerd.entry import entry_program
 from node_engine.adapters.runtimes.containerd.events import Watcher
 from node_engine.adapters.runtimes.containerd.execs import Execs
 from node_engine.adapters.runtimes.containerd.images import Images, LocalImage
-from node_engine.adapters.runtimes.containerd.importer import Archive
 from node_engine.adapters.runtimes.containerd.naming import container_id, key_of, labels
 from node_engine.adapters.runtimes.containerd.proto import containerd_pb2 as pb
 from node_engine.adapters.runtimes.containerd.registry import RegistryClient, RegistrySettings
@@ -208,6 +207,8 @@ class ContainerdRuntime:
         self._images.remove(name)
 
     def _import(self, path: Path, name: str) -> list[str]:
+        from node_engine.adapters.runtimes.containerd.importer import Archive  # seldom needed, and it costs memory
+
         archive = Archive(path)
         try:
             images = archive.images(self._architecture)
