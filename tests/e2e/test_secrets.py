@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.support import eventually
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 OLD, NEW = "first-secret-8fd3a1", "second-secret-77b0c2"
-SERVICE = {
+SERVICE: dict[str, Any] = {
     "secrets": [{"name": "key", "env": "KEY"}, {"name": "key", "path": "/run/secrets/key"}],
     "configs": [{"name": "site", "path": "/etc/site.conf"}],
 }

@@ -4,6 +4,7 @@ import base64
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 VALUE = "between-hosts-5d02e9"
 MOVE_S = 60.0
-SERVICE = {"secrets": [{"name": "key", "env": "KEY"}, {"name": "key", "path": "/key"}]}
+SERVICE: dict[str, Any] = {"secrets": [{"name": "key", "env": "KEY"}, {"name": "key", "path": "/key"}]}
 
 
 @pytest.fixture
