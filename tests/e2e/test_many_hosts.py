@@ -14,6 +14,7 @@ import pytest
 
 from tests.parts.many_hosts import IMAGE, ManyHosts, Running, many_hosts
 from tests.parts.stack import sla
+from tests.parts.tiers import id_of
 from tests.support import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
@@ -155,6 +156,9 @@ def test_both_sides_go_on_while_a_cluster_is_cut_off(busy: ManyHosts) -> None:
     eventually(lambda: on_worker2(busy) == 8, LONG_S, 0.25, "the cluster moves what ran on its lost worker")
     busy.apply(document(ANYWHERE, 26))
     eventually(lambda: shown_running(busy, ANYWHERE) == 26, LONG_S, 0.25, "two more on the other cluster")
+    answer = busy.request("GET", "/api/nodes")
+    assert {each["node_name"] for each in answer["nodes"]} == {"worker3", "worker4"}
+    assert [each["cluster_name"] for each in answer["unreachable"]] == ["cluster1"]
     busy.switch.heal_all()
     busy.wait_converged(COUNT + 2, HEAL_S)
     busy.apply(document(ANYWHERE, 24))
@@ -167,6 +171,22 @@ def on_worker2(hosts: ManyHosts) -> int:
 
 def shown_running(hosts: ManyHosts, service: str) -> int:
     return sum(each["status"] == "RUNNING" and each["service"].startswith(service) for each in hosts.instances())
+
+
+def test_a_root_that_hears_of_nobody_moves_nothing_that_has_its_place(busy: ManyHosts) -> None:
+    before = {each for each in busy.running() if service_of(each) in PINNED}
+    busy.switch.pull_out("root")
+    eventually(lambda: said_lost(busy) == set(PINNED.values()), LONG_S, 0.25, "both clusters are lost to the root")
+    assert before <= set(busy.running())
+    busy.switch.put_back("root")
+    busy.wait_converged(COUNT, HEAL_S)
+    assert before <= set(busy.running())
+
+
+def said_lost(hosts: ManyHosts) -> set[str]:
+    """Whom the root believes to be lost, by its log: nobody can ask it now."""
+    last = dict(re.findall(r"event=readiness child=(\w+) .*after=(\w+)", hosts.root.host.log("root")))
+    return {name for name, cluster in hosts.clusters.items() if last.get(id_of(cluster.data_dir)) == "lost"}
 
 
 def test_a_cluster_without_room_hands_the_slot_back(busy: ManyHosts) -> None:

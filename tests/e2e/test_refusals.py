@@ -14,18 +14,17 @@ from typing import Any
 
 import pytest
 
-from edge_common.link.child_keys import child_id_of
 from edge_common.link.token_text import parse_token
 from edge_common.model.errors import Unauthenticated
 from edge_common.plumbing.http_client import HttpClient
-from edge_common.plumbing.pki import PrivateKey, certificate_fingerprint, load_or_make_key, open_authority
+from edge_common.plumbing.pki import certificate_fingerprint, load_or_make_key, open_authority
 from edge_common.wire import routes
 from edge_common.wire.join_messages import ChildKind, JoinRequest, what_is_proven
 from net_manager.adapters import namespaces
 from tests.parts import netns
 from tests.parts.many_hosts import IMAGE, ManyHosts, Running, many_hosts
 from tests.parts.stack import sla
-from tests.parts.tiers import BROKER, CLUSTER, MQTT_PORT, NODE, WorkerHost, token_file_of
+from tests.parts.tiers import BROKER, CLUSTER, MQTT_PORT, NODE, WorkerHost, id_of, token_file_of
 from tests.support import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
@@ -95,7 +94,7 @@ class TestJoining:
             f"reason={ground}",
             "name='stranger'",
             f"address={host.address}",
-            f"child={id_of(stranger)}",
+            f"child={id_of(stranger.data_dir)}",
         )
         assert "level=warning" in line
         assert parse_token(token_file_of(host).read_text()).secret not in line
@@ -140,7 +139,7 @@ class TestJoining:
         self.ask(stranger, token)
         said(lambda: stranger.host.log(NODE), "level=error", "event=parent_refused", "reason=another_ca")
         said(lambda: stranger.host.log(NODE), "event=join_failed", "Nothing secret was sent to it")
-        assert id_of(stranger) not in hosts.clusters["cluster1"].host.log(CLUSTER)
+        assert id_of(stranger.data_dir) not in hosts.clusters["cluster1"].host.log(CLUSTER)
 
 
 def request_of(hosts: ManyHosts, stranger: WorkerHost, directory: Path, token: str) -> dict[str, Any]:
@@ -166,11 +165,6 @@ def within(hosts: ManyHosts, stranger: WorkerHost, work: Callable[[HttpClient], 
         client.close()
 
 
-def id_of(worker: WorkerHost) -> str:
-    key: PrivateKey = load_or_make_key(worker.data_dir / "identity" / "key.pem")
-    return str(child_id_of(key.public_der))
-
-
 def state_of(hosts: ManyHosts, token_id: str) -> str:
     tokens = hosts.request("GET", "/api/clusters/cluster1/join-tokens")
     return next(str(each["state"]) for each in tokens if each["token_id"] == token_id)
@@ -190,7 +184,7 @@ class TestBroker:
         worker.host.kill(NODE)
         key = load_or_make_key(worker.data_dir / "identity" / "key.pem")
         forger = open_authority(tmp_path / "ca", "cluster1", time.time())
-        forged = forger.issue_child(key.make_csr(), id_of(worker), time.time(), 3600.0)
+        forged = forger.issue_child(key.make_csr(), id_of(worker.data_dir), time.time(), 3600.0)
         (worker.data_dir / "identity" / "cert.pem").write_text(forged)
         worker.start_engine()
         said(lambda: worker.host.log(NODE), "event=mqtt_disconnected", "our certificate is of another CA than its own")
@@ -205,7 +199,7 @@ class TestBroker:
         file = claimant.data_dir / "identity" / "identity.json"
         own = file.read_text()
         claimed = json.loads(own)
-        claimed["child_id"] = claimed["mqtt"]["username"] = id_of(victim)
+        claimed["child_id"] = claimed["mqtt"]["username"] = id_of(victim.data_dir)
         file.write_text(json.dumps(claimed))
         claimant.start_engine()
         said(lambda: claimant.host.log(NODE), "event=mqtt_disconnected", "The broker refused the connection")
@@ -289,11 +283,11 @@ def test_a_forgotten_node_is_out_at_once_and_waits_for_an_operator(hosts: ManyHo
     """The last test: the node does not come back."""
     worker, cluster = hosts.workers["worker2"], hosts.clusters["cluster1"]
     token_file_of(worker.host).unlink()
-    forget(hosts, id_of(worker))
-    said(lambda: cluster.host.log(CLUSTER), "event=forgotten", id_of(worker), "name='worker2'")
+    forget(hosts, id_of(worker.data_dir))
+    said(lambda: cluster.host.log(CLUSTER), "event=forgotten", id_of(worker.data_dir), "name='worker2'")
     said(lambda: worker.host.log(NODE), "event=mqtt_disconnected")
     eventually(lambda: {each["node_name"] for each in hosts.instances()} == {"worker1"}, WAIT_S, message="the move")
-    said(lambda: worker.host.log(NODE), "event=join_waiting", "in its waiting room", id_of(worker))
+    said(lambda: worker.host.log(NODE), "event=join_waiting", "in its waiting room", id_of(worker.data_dir))
     waiting = hosts.request("GET", "/api/clusters/cluster1/waiting")["newcomers"]
-    assert [each["child_id"] for each in waiting] == [id_of(worker)]
+    assert [each["child_id"] for each in waiting] == [id_of(worker.data_dir)]
     assert node_names(hosts) == {"worker1"}

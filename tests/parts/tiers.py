@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_common.link.broker_files import dynsec_plugin
+from edge_common.link.child_keys import child_id_of
+from edge_common.plumbing.pki import load_or_make_key
 from edge_common.plumbing.tls import TlsFiles
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime
@@ -83,6 +85,11 @@ class ParentHost:
         eventually(
             lambda: "event=serving" in self.host.log(self.program), START_S, 0.1, f"{self.host.name} does not serve"
         )
+
+
+def id_of(data_dir: Path) -> str:
+    """Of the child that keeps its key there."""
+    return str(child_id_of(load_or_make_key(data_dir / "identity" / "key.pem").public_der))
 
 
 def token_file_of(host: Host) -> Path:
