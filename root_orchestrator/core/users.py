@@ -54,7 +54,7 @@ def visible(
         raise NotFound(missing)
     check(actor, Permission(verb, resource), user.organization, user.username, missing)
     is_other = user.username != actor.username
-    if verb is not Verb.READ and is_other and scope_of(actor, verb, resource) is Scope.ORGANIZATION:
+    if verb is not Verb.READ and is_other and not _may_give_all(actor, scope_of(actor, verb, resource)):
         _check_grantable(actor, user.roles)
     return user
 
@@ -67,10 +67,11 @@ def created(actor: Actor, user: User, existing: User | None) -> User:
             "username",
         )
     checked = replace(user, roles=checked_roles(user.roles))
-    if scope_of(actor, Verb.CREATE, Resource.USER) is not Scope.EVERYTHING:
+    scope = scope_of(actor, Verb.CREATE, Resource.USER)
+    if not _may_give_all(actor, scope):
         _check_grantable(actor, checked.roles)
-        if user.organization != actor.organization:
-            raise Forbidden(f"{actor.username} may make users of their own organisation only.")
+    if scope is not Scope.EVERYTHING and user.organization != actor.organization:
+        raise Forbidden(f"{actor.username} may make users of their own organisation only.")
     if existing is not None:
         raise Conflict(f"username: {user.username} exists already; take another name.")
     return checked
@@ -89,7 +90,9 @@ def changed(actor: Actor, user: User, change: UserChange, application_count: int
     )
     if scope is Scope.OWN and after != replace(user, email=after.email):
         raise Forbidden("Of oneself one changes the email here, and the password with the old one; ask an Admin.")
-    if scope is Scope.ORGANIZATION:
+    if change.password_hash and actor.token_name:
+        raise Forbidden("An API token sets nobody's password; log in to do so.")
+    if not _may_give_all(actor, scope):
         _check_grantable(actor, set(after.roles) - set(user.roles))
     if after.organization != user.organization:
         if scope is not Scope.EVERYTHING:
@@ -125,6 +128,11 @@ def check_deletion(username: str, users: Sequence[User], application_count: int)
         raise Conflict(f"{username} is the last Admin; make another one first.")
     if application_count:
         raise Conflict(f"{username} still owns {application_count} applications; delete them first.")
+
+
+def _may_give_all(actor: Actor, scope: Scope) -> bool:
+    """With an API token not even an Admin: a stolen one must not make itself an Admin that lasts."""
+    return scope is Scope.EVERYTHING and not actor.token_name
 
 
 def _check_grantable(actor: Actor, roles: Sequence[str] | set[str]) -> None:

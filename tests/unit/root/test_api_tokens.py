@@ -110,6 +110,22 @@ def test_a_token_makes_no_token_and_changes_no_password(world: World) -> None:
     robot.delete("/api/user/alice/sessions", status=403)
 
 
+def test_an_admins_token_makes_no_admin_and_takes_over_nobody(world: World) -> None:
+    robot = with_token(world, world.client().post("/api/tokens", {"name": "all"})["token"])
+    body = {"username": "eve", "password": "eves-long-secret"}
+    robot.post("/api/auth/register", {**body, "roles": ["Admin"]}, status=403)
+    robot.post("/api/auth/register", {**body, "roles": ["Infrastructure_Provider"]}, status=403)
+    robot.put("/api/user/alice", {"roles": ["Admin"]}, status=403)
+    for username in ("alice", "Admin"):
+        answer = robot.put(f"/api/user/{username}", {"password": "another-one"}, status=403)
+        assert "sets nobody's password" in answer["message"]
+    world.client().put("/api/user/alice", {"roles": ["Admin"]})
+    for method, path in (("DELETE", "/api/user/alice"), ("DELETE", "/api/user/alice/sessions")):
+        robot.call(method, path, status=403)
+    assert robot.post("/api/auth/register", {**body, "roles": ["Viewer"]})["roles"] == ["Viewer"]
+    robot.delete("/api/user/eve")
+
+
 def test_revoking(world: World) -> None:
     token = made(world)
     world.client(ALICE).delete(f"/api/tokens/{token['token_id']}")
