@@ -14,6 +14,7 @@ from cluster_orchestrator.service import ClusterService, NodeForgotten, NodeJoin
 from cluster_orchestrator.settings import Settings
 from edge_common import __version__
 from edge_common.addressing.grants import SUBNETS
+from edge_common.link.certifier import Certify
 from edge_common.link.child import ChildLink, last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.dynsec import DynsecAdmin
@@ -24,7 +25,7 @@ from edge_common.link.join import join
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
 from edge_common.link.membership import Membership
-from edge_common.link.parent import Certify, ParentLinks
+from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.renewal import CertificateRenewal, Renewal
 from edge_common.link.sealer import Sealer

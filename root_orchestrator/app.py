@@ -9,13 +9,14 @@ from functools import partial
 from flask import Flask
 
 from edge_common.addressing.grants import BLOCKS, WHOLE
+from edge_common.link.certifier import Certify
 from edge_common.link.dynsec import DynsecAdmin
 from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance, parent_address
 from edge_common.link.events import End, PostingEvents
 from edge_common.link.join_api import ENDPOINTS as JOIN_ENDPOINTS
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
-from edge_common.link.parent import Certify, ParentLinks
+from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
 from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.link.transport import Transport

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edge_common.link.certifier import Certifier, Certify
 from edge_common.link.child import RESYNC
 from edge_common.link.events import Connected, Disconnected, LinkEvent, MessageArrived
 from edge_common.link.link_store import LinkChange, LinkStore
@@ -15,7 +16,6 @@ from edge_common.link.liveness import DEFAULT_LEASE_S, Liveness
 from edge_common.link.publisher import ChildDocuments, DesiredContent, Outgoing, topics_of
 from edge_common.link.questions import Answered, Questions
 from edge_common.link.rejects import Rejects
-from edge_common.link.renewal import CERTIFICATE
 from edge_common.link.transport import Transport
 from edge_common.model.errors import HedgerowError, InvalidInput, Overloaded, TooLarge, Unreachable
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
@@ -34,11 +34,6 @@ MAX_REPEAT_AFTER_S = 300.0
 RETAINED_S = 1.0
 """A child that just connected hears what the broker retained; what it has not acknowledged soon after, it lacks."""
 MAX_CHECK_S = 5.0
-CERTIFY_GAP_S = 30.0
-"""A child gets a new certificate at most this often."""
-
-Certify = Callable[[ChildId, str], str]
-"""A certificate in PEM for a child and its signing request. Raises InvalidInput for another's key."""
 
 
 class Owner(Protocol):
@@ -79,7 +74,6 @@ class _Child:
     readiness: Readiness = Readiness.SUSPECT
     repeat_after_s: float = REPEAT_AFTER_S
     repeat_at_s: float = field(default=float("inf"))
-    certified_s: float = float("-inf")
 
 
 class ParentLinks:
@@ -99,7 +93,7 @@ class ParentLinks:
         self._owner = owner
         self._clock = clock
         self._lease_s = lease_s
-        self._certify = certify
+        self._certifier = Certifier(certify)
         self._subnets_of = subnets_of
         self._children: dict[ChildId, _Child] = {}
         self._dirty: set[ChildId] = set()
@@ -153,6 +147,7 @@ class ParentLinks:
             return
         self._dirty.discard(child_id)
         self._unready.pop(child_id, None)
+        self._certifier.forget(child_id)
         self._transport.unsubscribe(topics_of([child_id]))
         said = [topics.desired_service(child_id, service_id) for service_id in child.documents.published]
         for topic in (*said, topics.desired(child_id), topics.presence(child_id)):
@@ -377,24 +372,24 @@ class ParentLinks:
             child.held = None
             self._ask_resync(child_id, child, now_s)
         _note_held(child, report)
+        self._note_claim(child_id, report)
         if report.csr:
-            self._renew(child_id, child, report.csr, now_s)
+            self._renew(child_id, report.csr, now_s)
         self._hand_over(child_id, child, report)
         self._note_readiness(child_id, child, now_s)
 
-    def _renew(self, child_id: ChildId, child: _Child, csr: str, now_s: float) -> None:
-        """What cannot be signed does not make the rest of the report worthless."""
-        if self._certify is None or now_s < child.certified_s + CERTIFY_GAP_S:
-            return
-        child.certified_s = now_s
-        try:
-            certificate = self._certify(child_id, csr)
-        except HedgerowError as error:
-            logger.warning("event=certificate_not_renewed child=%s reason=%r", child_id, str(error))
-            return
-        logger.info("event=certificate_renewed child=%s", child_id)
-        request = Request("", CERTIFICATE, {"certificate": certificate})
-        self._say(Outgoing(topics.request(child_id), encode(request)), is_retained=False)
+    def _renew(self, child_id: ChildId, csr: str, now_s: float) -> None:
+        answer = self._certifier.answer(child_id, csr, now_s)
+        if answer is not None:
+            self._say(Outgoing(topics.request(child_id), encode(answer)), is_retained=False)
+
+    def _note_claim(self, child_id: ChildId, report: Report) -> None:
+        """Who describes another than itself is not believed, and an operator should know."""
+        described = [ChildId(report.node.node_id)] if report.node else []
+        described += [ChildId(report.cluster.cluster_id)] if report.cluster else []
+        for claimed in described:
+            if claimed != child_id:
+                self.rejects.count(f"{topics.report(child_id)}#claim", f"child {child_id} claims to be {claimed:.64}")
 
     def _hand_over(self, child_id: ChildId, child: _Child, report: Report) -> None:
         """A report that could not be kept is as good as lost, so the next one has to find a gap."""

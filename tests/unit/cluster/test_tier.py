@@ -37,6 +37,9 @@ class NodeReporter(FakeReporter):
     def move(self, address: str) -> None:
         self._info = replace(self._info, address=address)
 
+    def claim(self, info: NodeInfo) -> None:
+        self._info = info
+
     def describe(self, *, is_full: bool, acked_revision: int) -> Description:
         return Description(node=self._info if is_full else None)
 
@@ -344,6 +347,19 @@ def forget(world: World, child_id: ChildId) -> None:
     if document is not None:
         world.documents.put("children", {**document, "forgotten_at_s": world.clock.now_s()})
     world.tier.service.handle(NodeForgotten(child_id))
+
+
+def test_a_node_that_claims_anothers_id_changes_nothing_of_the_other_and_is_told_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    thief, victim = (world.nodes[name] for name in NODES)
+    before = world.tier.links.nodes[NODES[1]].info
+    thief.reporter.claim(NodeInfo(NodeId(victim.child_id), "stolen", "arm64", (), ROOM))
+    thief.link.say_all()
+    world.run(3)
+    assert world.tier.links.nodes[NODES[1]].info == before
+    assert world.tier.links.nodes[NODES[0]].info.name == NODES[0]
+    assert f"child {NODES[0]} claims to be {NODES[1]}" in caplog.text
 
 
 class TestQuestionsAboutDoors:

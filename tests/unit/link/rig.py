@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_common.link.certifier import Certify
 from edge_common.link.child import ChildLink, Description, Reply, last_will
 from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.events import Connected, Disconnected, End, LinkEvent, MessageArrived
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
-from edge_common.link.parent import Certify, ParentLinks
+from edge_common.link.parent import ParentLinks
 from edge_common.link.publisher import DesiredContent
 from edge_common.link.renewal import Renewal
 from edge_common.model.errors import HedgerowError, Unreachable

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_common.link.certifier import CERTIFY_GAP_S
 from edge_common.link.identity import IdentityFiles
 from edge_common.link.join_refusals import Ground, JoinRefused
 from edge_common.link.memory_broker import MemoryBroker
-from edge_common.link.parent import CERTIFY_GAP_S
 from edge_common.link.renewal import ASK_AGAIN_S, CertificateRenewal
 from edge_common.model.errors import Broken
 from edge_common.model.ids import ChildId
