@@ -17,7 +17,8 @@ from edge_common.model.node import ChildHealth, Readiness
 from root_orchestrator.core.records import ServiceIntent
 
 GRACE_S = 5.0
-"""How long a cluster may look for a node before the root tries the next cluster."""
+"""How long a cluster may look for a node before the root tries the next cluster; one that has no node of the name that
+is asked for need not look."""
 ROUND_S = 30.0
 """How long a slot stays with a cluster that cannot place it before those that refused it earlier are asked again."""
 
@@ -95,7 +96,12 @@ class Situation:
 
     def is_handed_back(self, assignment: Assignment) -> bool:
         """Whether its cluster has said so for longer than the grace."""
-        return self.is_refused(assignment) and self.now_s >= assignment.since_s + GRACE_S
+        return self.is_refused(assignment) and self.now_s >= assignment.since_s + self.grace_s(assignment)
+
+    def grace_s(self, assignment: Assignment) -> float:
+        heard = self.heard.get(assignment.instance_id)
+        is_elsewhere = heard is not None and heard.observation.reason is Reason.TARGET_NOT_FOUND
+        return 0.0 if is_elsewhere else GRACE_S
 
 
 def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
@@ -126,11 +132,11 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
 def grace_ends_s(situation: Situation) -> float | None:
     """When a refused slot may move on, on the root's wall clock; None when none waits for the clock."""
     waiting = [
-        assignment.since_s
+        assignment
         for assignment in situation.assignments
         if assignment.desired is Desired.RUNNING and situation.is_refused(assignment)
     ]
-    ends = [since_s + wait_s for since_s in waiting for wait_s in (GRACE_S, ROUND_S)]
+    ends = [each.since_s + wait_s for each in waiting for wait_s in (situation.grace_s(each), ROUND_S)]
     return min((end_s for end_s in ends if end_s > situation.now_s), default=None)
 
 

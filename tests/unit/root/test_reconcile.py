@@ -120,7 +120,8 @@ class TestHandedBack:
         [
             (GRACE_S + 1, Reason.NO_CAPACITY, True),
             (GRACE_S - 1, Reason.NO_CAPACITY, False),
-            (GRACE_S + 1, Reason.TARGET_NOT_FOUND, True),
+            (0.0, Reason.TARGET_NOT_FOUND, True),
+            (GRACE_S - 1, Reason.TARGET_NOT_READY, False),
             (GRACE_S + 1, Reason.NONE, False),
         ],
     )
