@@ -8,7 +8,7 @@ from edge_common.model.errors import InvalidInput
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.answers import AuditAnswer
 from root_orchestrator.adapters.api.parts import Parts, caller
-from root_orchestrator.adapters.api.routing import Answer, Routes, needs_of, query_whole
+from root_orchestrator.adapters.api.routing import Answer, Routes, declared_needs, query_whole
 from root_orchestrator.core import audit
 from root_orchestrator.core.permissions import Identity, Permission, Resource, Scope, Verb, scope_of
 from root_orchestrator.core.views import audit_view
@@ -64,8 +64,8 @@ def audit_requests(app: Flask, parts: Parts) -> None:
 
     def note(response: Response) -> Response:
         actor = g.get("caller") or g.get("logged_in")
-        if isinstance(actor, Identity):
-            needed = _LOGIN if g.get("caller") is None else needs_of(app, request.endpoint)
+        needed = _LOGIN if g.get("caller") is None else declared_needs(app, request.endpoint)
+        if isinstance(actor, Identity) and needed is not None:
             entry = audit.entry(actor, needed, _request(response), parts.clock.now_s())
             if entry is not None:
                 parts.audit.note(entry)

@@ -91,12 +91,17 @@ def declare_needs(app: Flask, endpoint: str, verb: Verb, resource: Resource) -> 
     app.extensions.setdefault(_NEEDS, {})[endpoint] = Permission(verb, resource)
 
 
+def declared_needs(app: Flask, endpoint: str | None) -> Permission | None:
+    declared: dict[str | None, Permission] = app.extensions.get(_NEEDS, {})
+    return declared.get(endpoint)
+
+
 def needs_of(app: Flask, endpoint: str | None) -> Permission:
     """Raises Broken for a route that was not declared: nobody may use it."""
-    declared: dict[str, Permission] = app.extensions.get(_NEEDS, {})
-    if endpoint not in declared:
+    needs = declared_needs(app, endpoint)
+    if needs is None:
         raise Broken(f"The route {endpoint} does not say what it needs.")
-    return declared[endpoint]
+    return needs
 
 
 def check_declared(app: Flask) -> None:
