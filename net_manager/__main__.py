@@ -4,16 +4,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from edge_common.plumbing.process import run
-from net_manager.app import App
 from net_manager.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from net_manager.app import App
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
+    from edge_common.plumbing.process import run
+    from net_manager.app import App
 
-    def build(settings: Settings) -> App:
+    def build(settings: Settings) -> "App":
         return App(settings if asked.port is None else replace(settings, port=asked.port))
 
     return run("net", Settings, PREFIX, build)
