@@ -66,6 +66,11 @@ class NetworkAttached:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRefused:
+    """A start got no network: what was known of the manager is out of date."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkCorrected:
     """One was taken away (`place` is None) or found again, or that failed: then `detail` says why."""
 
@@ -104,6 +109,7 @@ NodeEvent = (
     | ProbeAnswered
     | NetworkLooked
     | NetworkAttached
+    | NetworkRefused
     | NetworkCorrected
     | NetworkGranted
     | AddressFound

@@ -290,7 +290,7 @@ class Instances:
         if missing:
             return f"waiting for the {missing[0].kind} {missing[0].name}, which has not come yet"
         waits = hindrance(record, self._leaving(decided)) if record.spec.ports else ""
-        return waits or self._networks.hindrance(record.instance_id)
+        return waits or self._networks.hindrance(record.instance_id, record.spec)
 
     def _leaving(self, decided: _Round) -> Iterable[Record]:
         for instance_id, known in self._records.items():

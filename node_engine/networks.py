@@ -12,12 +12,20 @@ from typing import Protocol
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason
-from edge_common.model.network import PortMapping, Subnet
+from edge_common.model.network import Addresses, PortMapping, Subnet
+from edge_common.model.service import ServiceSpec
 from edge_common.plumbing.clock import Clock
 from node_engine.core import network as core
 from node_engine.core.network import NetworkView, Place
 from node_engine.core.task import TaskPlan
-from node_engine.events import NetworkAttached, NetworkCorrected, NetworkGranted, NetworkLooked, Progressed
+from node_engine.events import (
+    NetworkAttached,
+    NetworkCorrected,
+    NetworkGranted,
+    NetworkLooked,
+    NetworkRefused,
+    Progressed,
+)
 from node_engine.ports import Network, Pool, TaskFailure
 
 logger = logging.getLogger(__name__)
@@ -29,6 +37,7 @@ AWAY_S = 15.0
 """A manager that was there a moment ago may be restarting."""
 
 Prepare = Callable[[TaskPlan], TaskPlan]
+NetworkEvent = NetworkAttached | NetworkCorrected | NetworkGranted | NetworkLooked | NetworkRefused
 
 
 class Needs(Protocol):
@@ -68,6 +77,7 @@ def connecting(network: Network, post: Callable[[object], object], then: Prepare
         try:
             place = network.attach(plan.key.instance_id, plan.spec.ports)
         except HedgerowError as error:
+            post(NetworkRefused())
             raise TaskFailure(f"Its network could not be made: {error}", Reason.START_FAILED) from error
         post(NetworkAttached(place))
         return then(replace(plan, network_namespace=place.namespace))
@@ -108,10 +118,12 @@ class Networks:
             return 0
         return max(1, self._view.subnets_wanted if self._view else 0)
 
-    def hindrance(self, instance_id: InstanceId) -> str:
+    def hindrance(self, instance_id: InstanceId, spec: ServiceSpec) -> str:
         """Why this one may not start now, "" when it may."""
         if not self.is_overlay:
             return ""
+        if spec.addresses != Addresses():
+            return "waiting for its service addresses, which this version of the node does not program yet"
         if instance_id in self._corrected:
             return "waiting for its earlier network to be taken away"
         return core.hindrance(self._view, self._trouble)
@@ -121,8 +133,10 @@ class Networks:
         if instance_id in self._places:
             self._touched.add(instance_id)
 
-    def handle(self, event: NetworkAttached | NetworkCorrected | NetworkGranted | NetworkLooked) -> None:
+    def handle(self, event: NetworkEvent) -> None:
         match event:
+            case NetworkRefused():
+                self._look_at_s = self._clock.monotonic_s()
             case NetworkAttached(place=place):
                 self._places[place.instance_id] = place
             case NetworkCorrected():

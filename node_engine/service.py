@@ -21,6 +21,7 @@ from node_engine.events import (
     NetworkCorrected,
     NetworkGranted,
     NetworkLooked,
+    NetworkRefused,
     Observed,
     OperationDone,
     ProbeAnswered,
@@ -138,7 +139,7 @@ class NodeService:
                 judgement = self._health.heard(event)
                 if judgement is not None:
                     self.instances.judge(judgement)
-            case NetworkAttached() | NetworkCorrected() | NetworkGranted() | NetworkLooked():
+            case NetworkAttached() | NetworkCorrected() | NetworkGranted() | NetworkLooked() | NetworkRefused():
                 self._networks.handle(event)
                 if isinstance(event, NetworkAttached):
                     self.instances.attached(event.place)

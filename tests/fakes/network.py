@@ -25,10 +25,13 @@ class FakeNetwork:
         self.attached: list[InstanceId] = []
         self.detached: list[InstanceId] = []
         self.fails_to_detach = False
+        self.needs_subnets = False
         self.ports: dict[InstanceId, tuple[PortMapping, ...]] = {}
 
     def attach(self, instance_id: InstanceId, ports: tuple[PortMapping, ...] = ()) -> Place:
         self._check()
+        if self.needs_subnets and not self.subnets:
+            raise Temporary("This node has no subnet.")
         self.ports[instance_id] = ports
         self.attached.append(instance_id)
         known = self.places.get(instance_id)

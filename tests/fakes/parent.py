@@ -6,6 +6,7 @@ from typing import Any
 from edge_common.link.memory_broker import MemoryBroker, MemoryTransport
 from edge_common.model.ids import ChildId, InstanceId, ServiceId
 from edge_common.model.instance import Observation, fold
+from edge_common.model.network import Subnet
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import SealedValue
 from edge_common.wire import topics
@@ -19,6 +20,7 @@ class FakeParent:
         self._transport = MemoryTransport(broker, "parent", self)
         self._transport.subscribe([topics.report(child_id), topics.response(child_id)])
         self._revisions: dict[ServiceId, int] = {}
+        self._subnets: tuple[Subnet, ...] = ()
         self.revision = 0
         self.reports: list[Report] = []
         self.responses: list[Response] = []
@@ -40,6 +42,11 @@ class FakeParent:
         self._transport.publish(
             topics.desired_service(self._child_id, spec.service_id), encode(document), is_retained=True
         )
+        self._say_manifest()
+
+    def give(self, *subnets: Subnet) -> None:
+        self.revision += 1
+        self._subnets = subnets
         self._say_manifest()
 
     def drop(self, service_id: ServiceId) -> None:
@@ -73,5 +80,5 @@ class FakeParent:
             )
 
     def _say_manifest(self) -> None:
-        manifest = Manifest(self.revision, dict(self._revisions))
+        manifest = Manifest(self.revision, dict(self._revisions), self._subnets)
         self._transport.publish(topics.desired(self._child_id), encode(manifest), is_retained=True)

@@ -26,6 +26,8 @@ from node_engine.core.health import Answer
 from node_engine.core.logs import LogChunk
 from node_engine.core.record import Record, kept
 from node_engine.core.task import TaskKey
+from node_engine.networks import HostNetwork
+from node_engine.ports import Network
 from node_engine.reporter import Profile
 from node_engine.service import NodeParts, NodeService, node_service
 from root_orchestrator import app as root_app
@@ -232,6 +234,7 @@ class NodeActor:
     records: Records = field(default_factory=Records)
     runtime: SimulatedRuntime = field(default_factory=SimulatedRuntime)
     sealing: SealingKey = field(default_factory=new_sealing_key)
+    network: Network = field(default_factory=HostNetwork)
     life: Running | None = None
     service: NodeService | None = None
     pools: tuple[WorkLater, ...] = ()
@@ -264,6 +267,7 @@ class NodeActor:
                 clock=self.clock,
                 post=post,
                 sealing=self.sealing,
+                network=self.network,
             )
         )
         self.life = begin(self.service, post, self.clock, transport)

@@ -1,6 +1,6 @@
 """One root, some clusters, some nodes, and what a seed does to them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -9,6 +9,7 @@ from edge_common.link.memory_faults import InOrder, SeededFaults
 from edge_common.model.ids import InstanceId, NodeId, ServiceId
 from edge_common.plumbing.clock import FakeClock
 from tests.simulation.actors import Actor, ClusterActor, Ids, NodeActor, RootActor
+from tests.simulation.network import SimulatedNetwork
 from tests.simulation.users import SimulatedUser
 
 STEP_S = 0.5
@@ -24,7 +25,9 @@ class Shape:
 class World:
     """Everything that happens is drawn from `seed`."""
 
-    def __init__(self, seed: int, shape: Shape | None = None) -> None:
+    def __init__(
+        self, seed: int, shape: Shape | None = None, make_network: Callable[[FakeClock], SimulatedNetwork] | None = None
+    ) -> None:
         shape = shape or Shape()
         self.random = Random(seed)
         self.clock = FakeClock()
@@ -46,6 +49,10 @@ class World:
             self.root.admit(cluster.name)
         for node in self.nodes:
             node.cluster.admit(node.name)
+        if make_network is not None:
+            for node in self.nodes:
+                node.network = network = make_network(self.clock)
+                network.start()
         for actor in self.actors():
             actor.start()
 

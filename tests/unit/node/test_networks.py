@@ -4,9 +4,9 @@ import pytest
 
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason, State
-from edge_common.model.network import PortMapping
+from edge_common.model.network import Addresses, PortMapping
 from node_engine.networks import AWAY_S, LOOK_S
-from tests.fakes.network import FakeNetwork
+from tests.fakes.network import SUBNET, FakeNetwork
 from tests.unit.node.world import World, make_spec
 
 A, B, C = InstanceId("a"), InstanceId("b"), InstanceId("c")
@@ -111,6 +111,26 @@ def test_a_manager_that_dies_while_it_is_asked_costs_a_try(world: World, net: Fa
     assert heard.detail.startswith("Its network could not be made: nobody listens there; trying again in")
     net.is_reachable = True
     world.pass_time(4.0)
+    assert world.parent.state("a") == State.RUNNING
+
+
+def test_a_service_with_an_address_of_its_own_waits_and_says_why(world: World, net: FakeNetwork) -> None:
+    world.parent.want(make_spec(addresses=Addresses(rr_ip="10.30.30.30")), ["a"])
+    world.settle()
+    assert world.parent.observations[A].detail.startswith("waiting for its service addresses")
+    assert world.running() == []
+
+
+def test_a_manager_that_lost_its_subnets_is_given_them_again_at_once(world: World, net: FakeNetwork) -> None:
+    world.parent.give(SUBNET)
+    world.settle()
+    net.subnets = ()
+    net.detail = ""
+    net.needs_subnets = True
+    world.parent.want(SPEC, ["a"])
+    world.settle()
+    world.pass_time(4.0)
+    assert list(net.subnets) == [SUBNET]
     assert world.parent.state("a") == State.RUNNING
 
 
