@@ -87,6 +87,14 @@ class Situation:
         health = self.clusters.get(assignment.child_id)
         return health is None or health.readiness is Readiness.LOST
 
+    def is_on_its_only_node(self, assignment: Assignment) -> bool:
+        """Whether it got to the one node that the spec names: no other cluster has that. Not so of a cluster that was
+        forgotten."""
+        heard, targets = self.heard.get(assignment.instance_id), self.intent.spec.constraints.nodes
+        if heard is None or len(targets) != 1 or assignment.child_id not in self.clusters:
+            return False
+        return targets[0] in (heard.observation.node_id, heard.observation.node_name)
+
     def is_refused(self, assignment: Assignment) -> bool:
         """Whether its cluster says that no node of it fits."""
         heard = self.heard.get(assignment.instance_id)
@@ -155,7 +163,8 @@ def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], Ins
         return []
     successor = partial(_first, assignment.instance_number, situation.intent, new_id)
     if situation.is_lost(assignment):
-        return [] if situation.is_braked else [FindCluster(successor(), replaces=assignment, is_lost=True)]
+        is_kept = situation.is_braked or situation.is_on_its_only_node(assignment)
+        return [] if is_kept else [FindCluster(successor(), replaces=assignment, is_lost=True)]
     if situation.is_handed_back(assignment):
         return [FindCluster(replace(successor(), refused_by=_refused_by(assignment, situation)), replaces=assignment)]
     return []

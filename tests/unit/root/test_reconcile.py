@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_common.model.ids import NO_CHILD, ApplicationId, ChildId, InstanceId, ServiceId
+from edge_common.model.ids import NO_CHILD, ApplicationId, ChildId, InstanceId, NodeId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation, Observation
 from edge_common.model.lifecycle import TERMINAL, Desired, Health, Reason, State
 from edge_common.model.node import ChildHealth, Readiness
-from edge_common.model.service import ServiceSpec
+from edge_common.model.service import Constraints, ServiceSpec
 from root_orchestrator.core.reconcile import (
     GRACE_S,
     ROUND_S,
@@ -143,6 +143,34 @@ class TestHandedBack:
 
     def test_what_runs_has_no_grace(self) -> None:
         assert grace_ends_s(situation(intent(1), placed(), states=RUNS)) is None
+
+
+class TestOnItsOnlyNode:
+    """No other cluster has that node, so what runs there is not withdrawn while its cluster is away."""
+
+    @pytest.mark.parametrize(
+        ("targets", "cluster", "is_moved"),
+        [
+            ((), LOST, True),
+            (("n1",), LOST, False),
+            (("pi",), LOST, False),
+            (("n1", "n2"), LOST, True),
+            (("n2",), LOST, True),
+            (("n1",), None, True),
+        ],
+    )
+    def test_it_stays(self, targets: tuple[str, ...], cluster: ChildHealth | None, is_moved: bool) -> None:
+        where = situation(intent(1), placed(), states=RUNS, cluster=LOST)
+        spec = replace(where.intent.spec, constraints=Constraints(nodes=targets))
+        known = {name: health for name, health in {C1: cluster, C2: READY}.items() if health is not None}
+        said = replace(where.heard[InstanceId("a0")].observation, node_id=NodeId("n1"), node_name="pi")
+        where = replace(
+            where,
+            intent=replace(where.intent, spec=spec),
+            clusters=known,
+            heard={said.instance_id: HeardObservation(said, NOW_S)},
+        )
+        assert bool(named(where)) is is_moved
 
 
 class TestRolling:
