@@ -118,7 +118,7 @@ class TestProbes:
         def is_healthy() -> bool:
             instance = instance_of(system, "web")
             seen.add(instance["health"])
-            return instance["health"] == "healthy"
+            return bool(instance["health"] == "healthy")
 
         eventually(is_healthy, timeout_s=30, message="healthy")
         assert "starting" in seen

@@ -21,9 +21,11 @@ from edge_common.wire.messages import Response
 from node_engine.adapters.log_files import LogFiles
 from node_engine.adapters.pool import ThreadPool
 from node_engine.adapters.probe import MachineProbe
+from node_engine.adapters.probing import InstanceProber
 from node_engine.adapters.record_store import DocumentRecordStore
 from node_engine.adapters.runtimes.containerd import ContainerdRuntime
 from node_engine.core.task import Task, TaskState
+from node_engine.ports import Runtime
 from node_engine.reporter import Profile
 from node_engine.service import NodeParts, node_service
 from tests.fakes.parent import FakeParent
@@ -70,6 +72,7 @@ class Engine:
         self.documents = SqliteDocuments(self.directory / "node.db")
         self.transport = MemoryTransport(self.broker, NODE, PostingEvents(End.UPPER, post), last_will(NODE))
         self.pools = [ThreadPool("operations", 8, 16, post), ThreadPool("chores", 4, 12, post)]
+        runtimes: dict[str, Runtime] = {self.runtime.name: self.runtime}
         self.service = node_service(
             NodeParts(
                 profile=Profile(NodeId(NODE)),
@@ -77,9 +80,11 @@ class Engine:
                 transport=self.transport,
                 desired=DocumentDesiredStore(self.documents),
                 records=DocumentRecordStore(self.documents),
-                runtimes={self.runtime.name: self.runtime},
+                runtimes=runtimes,
                 pool=self.pools[0],
                 chores=self.pools[1],
+                probing=self.pools[1],
+                prober=InstanceProber(runtimes),
                 probe=MachineProbe(self.directory, "http://127.0.0.1:1"),
                 logs=logs,
                 clock=clock,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_common.link.join_desk import CHILDREN
+from edge_common.link.members import CHILDREN
 from edge_common.model.ids import ChildId
 from tests.simulation.actors import ClusterActor
 from tests.simulation.checks import check_converged

@@ -369,18 +369,18 @@ class TestHealth:
         world.node.prober.unwell[InstanceId("i1")] = "nothing listens on port 80"
         world.parent.want(make_spec(probes=Probes(readiness=PROBES.readiness)), ["i1"])
         world.pass_time(0.25)
-        heard = world.parent.observations["i1"]
+        heard = world.parent.observations[InstanceId("i1")]
         assert (heard.state, heard.health) == (State.RUNNING, Health.STARTING)
         assert heard.detail == "nothing listens on port 80"
         world.node.prober.unwell.clear()
         world.pass_time(2.5)
-        heard = world.parent.observations["i1"]
+        heard = world.parent.observations[InstanceId("i1")]
         assert (heard.health, heard.detail) == (Health.HEALTHY, "")
 
     def test_liveness_restarts_it_with_back_off_and_says_why(self, world: World) -> None:
         world.parent.want(make_spec(probes=PROBES), ["i1"])
         world.pass_time(5.0)
-        assert world.parent.observations["i1"].health is Health.HEALTHY
+        assert world.parent.observations[InstanceId("i1")].health is Health.HEALTHY
         world.node.prober.unwell[InstanceId("i1")] = "no answer"
         world.pass_time(4.5)
         waits = [each for each in world.parent.history if each.reason is Reason.BACKING_OFF]
@@ -388,7 +388,7 @@ class TestHealth:
         assert waits[0].detail.startswith("its liveness probe failed 2 times in a row (no answer); starting again in")
         world.node.prober.unwell.clear()
         world.pass_time(3.0)
-        heard = world.parent.observations["i1"]
+        heard = world.parent.observations[InstanceId("i1")]
         assert (heard.state, heard.health, heard.attempt) == (State.RUNNING, Health.HEALTHY, 2)
         assert world.runtime.most_at_once[InstanceId("i1")] == 1
 
@@ -398,7 +398,7 @@ class TestHealth:
         world.pass_time(5.0)
         world.node.prober.unwell[InstanceId("i1")] = "no answer"
         world.pass_time(8.0)
-        heard = world.parent.observations["i1"]
+        heard = world.parent.observations[InstanceId("i1")]
         assert (heard.state, heard.reason) == (State.FAILED, Reason.UNHEALTHY)
         assert world.running() == []
 
@@ -407,13 +407,13 @@ class TestHealth:
         world.pass_time(5.0)
         asked = len(world.node.prober.asked)
         world.restart()
-        assert world.parent.observations["i1"].health is Health.HEALTHY
+        assert world.parent.observations[InstanceId("i1")].health is Health.HEALTHY
         world.pass_time(5.0)
         assert len(world.node.prober.asked) > asked
-        assert world.parent.observations["i1"].attempt == 1
+        assert world.parent.observations[InstanceId("i1")].attempt == 1
 
     def test_without_probes_nobody_asks(self, world: World) -> None:
         world.parent.want(make_spec(), ["i1"])
         world.pass_time(10.0)
-        assert world.parent.observations["i1"].health is Health.HEALTHY
+        assert world.parent.observations[InstanceId("i1")].health is Health.HEALTHY
         assert world.node.prober.asked == []

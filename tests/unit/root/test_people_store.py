@@ -42,7 +42,7 @@ def test_what_comes_back_is_what_was_put_in(documents: Documents) -> None:
     store.delete_organization("o1")
     store.delete_sessions(["s1", "s2"])
     store.delete_api_tokens(["t1"])
-    assert store.organization("o1") is store.session("s1") is store.api_token("t1") is None
+    assert (store.organization("o1"), store.session("s1"), store.api_token("t1")) == (None, None, None)
 
 
 def test_a_name_belongs_to_one_organisation(documents: Documents) -> None:

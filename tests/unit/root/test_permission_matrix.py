@@ -156,7 +156,7 @@ class Company(World):
             "nodes": {"nodes": [{"node_id": "n1", "node_name": "node-1"}]},
             "cordon": {"node": {"node_id": "n1"}},
             "join_tokens": {"tokens": []},
-            **dict.fromkeys(("waiting", "admit", "refuse", "forget"), {}),
+            **{kind: {} for kind in ("waiting", "admit", "refuse", "forget")},
         }
         self.people_store.put_organization(Organization(ACME, "acme"))
         self.people_store.put_organization(Organization(OTHER, "other"))
