@@ -25,7 +25,7 @@ class RateLimit:
 
     def check(self, address: str) -> None:
         """Raises RateLimited."""
-        key = _network(address)
+        key = network_of(address)
         with self._lock:
             now_s = self._clock.monotonic_s()
             left, since_s = self._buckets.pop(key, (float(self._burst), now_s))
@@ -38,7 +38,8 @@ class RateLimit:
             raise RateLimited("Too many requests from this address; wait a few seconds and try again.")
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """The /64 of an IPv6 address; anything else is itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge_common.model.errors import HedgerowError
+from edge_common.model.errors import HedgerowError, RateLimited
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.documents.codec import decode, encode
 from edge_common.plumbing.documents.interface import Delete, Documents, Index, Insert, Scalar
-from root_orchestrator.core.audit import BLOCK, Entry, block_of, chunks
+from edge_common.plumbing.rate_limit import RateLimit
+from root_orchestrator.core.audit import BLOCK, Entry, Outcome, block_of, chunks
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,9 @@ INDEXES = (Index(AUDIT, ("block",)), Index(AUDIT, ("organization", "block")))
 WAITING = 10_000
 BATCH = 256
 PRUNE_EVERY_S = 3600.0
+REFUSALS = 100
+REFUSALS_PER_S = 0.1
+"""For each user, as are those that failed: beyond a burst of REFUSALS only so many are kept."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _DAY_S = 86_400.0
@@ -38,6 +42,8 @@ class AuditLog:
         self._queue: queue.Queue[Entry | None] = queue.Queue(WAITING)
         self._waiting: list[Entry] = []
         self._dropped = 0
+        self._refusals = RateLimit(clock, burst=REFUSALS, per_s=REFUSALS_PER_S)
+        self._left_out = 0
         self._stopping = threading.Event()
         documents.ensure(INDEXES)
         self._first = self._end_of_log(is_descending=False)
@@ -56,6 +62,8 @@ class AuditLog:
             self._thread.join(timeout_s)
 
     def note(self, entry: Entry) -> None:
+        if entry.outcome != Outcome.DONE and self._is_too_much(entry.username):
+            return
         try:
             self._queue.put_nowait(entry)
         except queue.Full:
@@ -91,6 +99,18 @@ class AuditLog:
         if self._clock.monotonic_s() >= self._prune_at_s:
             self._prune_at_s = self._clock.monotonic_s() + PRUNE_EVERY_S
             self._prune()
+
+    def _is_too_much(self, username: str) -> bool:
+        """Refusals cost whoever asks nothing, and must not push out what was done."""
+        try:
+            self._refusals.check(username)
+        except RateLimited:
+            if not self._left_out:
+                logger.warning("event=audit_left_out user=%s: too many refusals to keep all of them", username)
+            self._left_out += 1
+            return True
+        self._left_out = 0
+        return False
 
     def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S

@@ -6,12 +6,13 @@ from threading import Lock
 
 from edge_common.model.errors import RateLimited
 from edge_common.plumbing.clock import Clock
+from edge_common.plumbing.rate_limit import network_of
 
 
 class LoginLimiter:
     """So many failures within a window for each name and address together, and so many for each address; then it waits.
 
-    The second bound is higher, since many people may share an address.
+    The second bound is higher, since many people may share an address. An IPv6 address counts as its /64.
     """
 
     def __init__(
@@ -31,20 +32,20 @@ class LoginLimiter:
 
     def check(self, username: str, address: str) -> None:
         """Raises RateLimited."""
-        now_s = self._clock.monotonic_s()
+        now_s, address = self._clock.monotonic_s(), network_of(address)
         with self._lock:
             if self._by_name.is_full((username, address), now_s) or self._by_address.is_full(address, now_s):
                 raise RateLimited(f"Too many failed logins; wait {self._window_s:.0f} s and try again.")
 
     def failed(self, username: str, address: str) -> None:
-        now_s = self._clock.monotonic_s()
+        now_s, address = self._clock.monotonic_s(), network_of(address)
         with self._lock:
             self._by_name.add((username, address), now_s)
             self._by_address.add(address, now_s)
 
     def succeeded(self, username: str, address: str) -> None:
         with self._lock:
-            self._by_name.forget((username, address))
+            self._by_name.forget((username, network_of(address)))
 
 
 class _Failures:

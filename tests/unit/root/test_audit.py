@@ -11,7 +11,7 @@ from edge_common.plumbing.clock import FakeClock
 from edge_common.plumbing.documents.interface import Documents, Write
 from edge_common.plumbing.documents.memory import MemoryDocuments
 from edge_common.plumbing.documents.open import open_documents
-from root_orchestrator.adapters.audit_log import AUDIT, WAITING, AuditLog
+from root_orchestrator.adapters.audit_log import AUDIT, REFUSALS, REFUSALS_PER_S, WAITING, AuditLog
 from root_orchestrator.core.audit import BLOCK, BLOCKS_AT_ONCE, MAX_OBJECT, Entry, Outcome, Request, chunks, entry
 from root_orchestrator.core.permissions import Hidden, Identity, Permission, Resource, Verb
 from root_orchestrator.core.records import User
@@ -150,6 +150,22 @@ class Failing(MemoryDocuments):
         if self.is_away:
             raise Unreachable("The database does not answer.")
         return super().bulk(writes)
+
+
+def test_refusals_do_not_push_out_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    log = AuditLog(MemoryDocuments(), clock, max_entries=10**6, max_days=10)
+    refused = replace(written("mallory"), outcome=Outcome.REFUSED)
+    for _ in range(3 * REFUSALS):
+        log.note(refused)
+    assert caplog.text.count("event=audit_left_out user=mallory") == 1
+    log.note(written("mallory"))
+    log.note(replace(refused, username="alice"))
+    clock.advance(2 / REFUSALS_PER_S)
+    for _ in range(REFUSALS):
+        log.note(refused)
+    log.write_waiting()
+    assert log.last == REFUSALS + 2 + 2
 
 
 def test_what_could_not_be_written_is_written_later() -> None:

@@ -160,6 +160,15 @@ def test_an_address_that_tries_many_names_has_to_wait() -> None:
     limiter.check("d", "1")
 
 
+def test_a_customers_ipv6_addresses_count_as_one() -> None:
+    limiter = LoginLimiter(FakeClock(), failures=2)
+    limiter.failed("a", "2001:db8:1:2::1")
+    limiter.failed("a", "2001:db8:1:2::2")
+    with pytest.raises(RateLimited):
+        limiter.check("a", "2001:db8:1:2:ffff::3")
+    limiter.check("a", "2001:db8:1:3::1")
+
+
 def test_the_limiter_forgets_the_oldest_when_it_is_full() -> None:
     limiter = LoginLimiter(FakeClock(), failures=1, capacity=2)
     for name in ("a", "b", "c"):
