@@ -21,8 +21,8 @@ class Kernel(Protocol):
     def execute(self, commands: Iterable[Command]) -> None:
         """In order; stops at the first that fails."""
 
-    def uplink_mtu(self) -> int:
-        """That of the link by which the machine reaches others; 1500 when there is none."""
+    def uplink_mtu(self) -> int | None:
+        """That of the link by which the machine reaches others; None when there is none just now."""
 
     def table(self) -> ServiceTable:
         """What the packet filter has; its table is made when there is none."""

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 REPAIR_S = 30.0
 FIRST_RETRY_S = 1.0
+USUAL_MTU = 1500
 _MAX_DOUBLINGS = 5
 SERVICE_RANGES: frozenset[Network] = frozenset({SERVICES_V4, INSTANCES_V6, CLOSEST_V6, ROUND_ROBIN_V6})
 
@@ -165,7 +166,7 @@ class NetService:
 
     def _repair(self) -> None:
         try:
-            self._mtu = self._mtu_over(self._kernel.uplink_mtu())
+            self._mtu = self._fitting_mtu()
             self._table = self._kernel.table()
             self._sweep()
             self._build(self._places.all())
@@ -187,6 +188,13 @@ class NetService:
             addresses = self._strangers.pop(instance_id).links[links.INNER_LINK].addresses
             if self._places.of(instance_id) is None:
                 self._keep(self._places.adopt(instance_id, self._clock.now_s(), addresses), None)
+
+    def _fitting_mtu(self) -> int:
+        """A machine that is cut off keeps what fitted before."""
+        uplink_mtu = self._kernel.uplink_mtu()
+        if uplink_mtu is None and self._mtu:
+            return self._mtu
+        return self._mtu_over(uplink_mtu or USUAL_MTU)
 
     def _sweep(self) -> None:
         """What of ours nobody wants goes; but one whose memory is empty does not know who is wanted."""

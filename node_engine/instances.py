@@ -258,7 +258,10 @@ class Instances:
             decided.waiting[step.record.instance_id] = None
             return step.record
         decided.operations.append(step.operation)
-        return step.begun
+        begun = step.begun
+        if isinstance(step.operation, StartTask) and not self._networks.is_overlay:
+            begun = replace(begun, ip="", ip_v6="")
+        return begun
 
     def _decide_stray(self, instance_id: InstanceId, decided: _Round) -> None:
         if not self._wishes.is_complete or instance_id in self._operator.busy:

@@ -93,6 +93,7 @@ class Networks:
         self._chores = chores
         self._clock = clock
         self._view: NetworkView | None = None
+        self._given: tuple[Subnet, ...] = ()
         self._trouble = ""
         self._well_at_s = float("-inf")
         self._look_at_s = clock.monotonic_s()
@@ -113,10 +114,16 @@ class Networks:
 
     @property
     def wanted_subnets(self) -> int:
-        """None are wanted where nobody works with them; one to begin with."""
+        """None are wanted where nobody works with them; one to begin with.
+
+        Fewer than were given only when the manager has all those and says so: it may be away, or have lost its disk.
+        """
         if not self.is_overlay:
             return 0
-        return max(1, self._view.subnets_wanted if self._view else 0)
+        view = self._view
+        if view is not None and view.subnets == self._given:
+            return max(1, view.subnets_wanted)
+        return max(1, len(self._given), view.subnets_wanted if view else 0)
 
     def hindrance(self, instance_id: InstanceId, spec: ServiceSpec) -> str:
         """Why this one may not start now, "" when it may."""
@@ -150,12 +157,13 @@ class Networks:
         """`subnets` are those that this node was given; none leaves those that it has."""
         if not self.is_overlay:
             return
+        self._given = tuple(subnets)
         if self._clock.monotonic_s() >= self._look_at_s and not self._is_looking and self._chores.room():
             self._is_looking = True
             self._chores.submit(partial(_look, self._network))
         if self._view is None:
             return
-        self._grant(tuple(subnets))
+        self._grant(self._given)
         self._correct(needs)
 
     def due_in_s(self) -> float:

@@ -12,8 +12,6 @@ from net_manager.core.commands import Command, Ip
 from net_manager.core.links import Names, Observed
 from net_manager.core.service_table import ServiceTable, TableChange
 
-DEFAULT_MTU = 1500
-
 
 class LinuxKernel:
     """`host` is the namespace that counts as the node's own; None is the process's."""
@@ -30,9 +28,9 @@ class LinuxKernel:
     def execute(self, commands: Iterable[Command]) -> None:
         self._netlink.execute(commands)
 
-    def uplink_mtu(self) -> int:
+    def uplink_mtu(self) -> int | None:
         uplink = self._view.uplink()
-        return uplink.mtu if uplink else DEFAULT_MTU
+        return uplink.mtu if uplink else None
 
     def table(self) -> ServiceTable:
         return self._nft.adopt()

@@ -17,6 +17,7 @@ from node_engine.core.value_files import ValueMount, started_by_entry
 
 OciSpec = dict[str, Any]
 
+RESOLVERS = "/etc/resolv.conf"
 CPU_PERIOD_US = 100_000
 MIN_CPU_QUOTA_US = 1_000
 """The kernel takes no less."""
@@ -136,7 +137,8 @@ class Identity:
 class NodeFacts:
     """`capability_mask` are the capabilities that anybody can have on this node.
 
-    `host_files` are bind-mounted, read-only, into instances on the host's network.
+    `host_files` are bind-mounted, read-only, into instances. `resolvers` takes the place of RESOLVERS for those with a
+    network of their own: a file whose name servers can be reached from there, "" when there is none.
     """
 
     architecture: str
@@ -144,7 +146,8 @@ class NodeFacts:
     has_swap_limit: bool = True
     default_pids_limit: int = DEFAULT_PIDS_LIMIT
     capability_mask: int = 2 ** len(ALL_CAPABILITIES) - 1
-    host_files: tuple[str, ...] = ("/etc/resolv.conf", "/etc/hosts")
+    host_files: tuple[str, ...] = (RESOLVERS, "/etc/hosts")
+    resolvers: str = ""
 
 
 def build(
@@ -323,9 +326,18 @@ def _mounts(plan: TaskPlan, node: NodeFacts) -> list[dict[str, Any]]:
         _mount("/sys", "sysfs", "sysfs", [*hardened, access]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*hardened, "relatime", access]),
     ]
-    if not plan.network_namespace:
-        mounts += [_mount(path, "bind", path, ["bind", "ro", "nosuid", "nodev"]) for path in node.host_files]
+    for path in node.host_files:
+        source = node.resolvers if plan.network_namespace and path == RESOLVERS else path
+        if source:
+            mounts.append(_mount(path, "bind", source, ["bind", "ro", "nosuid", "nodev"]))
     return mounts
+
+
+def reaches_beyond(resolv_conf: str) -> bool:
+    """Whether it names a name server, and none that listens on the machine's own loopback."""
+    words = [line.split() for line in resolv_conf.splitlines()]
+    servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    return bool(servers) and not any(server.startswith("127.") or server == "::1" for server in servers)
 
 
 def _value_mount(mount: ValueMount) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class FakeKernel:
         self.trouble = ""
         self.published: dict[Published, Target] = {}
         self.commands_left: int | None = None
-        self.mtu = 1500
+        self.mtu: int | None = 1500
 
     def observe(self, host_sysctls: Iterable[str], only: Iterable[str] | None = None) -> Observed:
         names = self.spaces if only is None else [name for name in only if name in self.spaces]
@@ -60,7 +60,7 @@ class FakeKernel:
             self._do(command)
             self.executed.append(command)
 
-    def uplink_mtu(self) -> int:
+    def uplink_mtu(self) -> int | None:
         return self.mtu
 
     def table(self) -> ServiceTable:

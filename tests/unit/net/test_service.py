@@ -188,6 +188,10 @@ def test_another_uplink_is_followed(world: World) -> None:
     world.clock.advance(REPAIR_S)
     service.tick()
     assert world.kernel.spaces["tst-a"].links["eth0"].mtu == 8930
+    world.kernel.mtu = None
+    world.clock.advance(REPAIR_S)
+    service.tick()
+    assert world.kernel.spaces["tst-a"].links["eth0"].mtu == 8930
 
 
 def test_one_that_cannot_be_repaired_does_not_keep_the_others_from_it(world: World) -> None:

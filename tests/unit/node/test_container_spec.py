@@ -17,6 +17,7 @@ from node_engine.core.container_spec import (
     NodeFacts,
     OciSpec,
     build,
+    reaches_beyond,
 )
 from node_engine.core.image_manifest import ImageConfig
 from node_engine.core.task import TaskKey, TaskPlan
@@ -118,6 +119,7 @@ def test_the_network_is_the_hosts_or_a_given_one() -> None:
     assert {"type": "network", "path": "/run/netns/x"} in own["linux"]["namespaces"]
     assert any(mount["destination"] == "/etc/resolv.conf" for mount in host["mounts"])
     assert not any(mount["destination"] == "/etc/resolv.conf" for mount in own["mounts"])
+    assert any(mount["destination"] == "/etc/hosts" for mount in own["mounts"])
 
 
 def test_the_later_environment_wins() -> None:
@@ -154,3 +156,18 @@ def test_the_profile_lets_processes_live_and_keeps_them_off_the_machine(architec
 
 def test_an_architecture_without_a_list_goes_without() -> None:
     assert "seccomp" not in make(node=NodeFacts("s390x"))["linux"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reaches"),
+    [
+        ("nameserver 192.0.2.53\n", True),
+        ("# x\nsearch lan\nnameserver\t2001:db8::53\n", True),
+        ("nameserver 127.0.0.53\noptions edns0\n", False),
+        ("nameserver 192.0.2.53\nnameserver ::1\n", False),
+        ("search lan\n", False),
+        ("", False),
+    ],
+)
+def test_name_servers_on_loopback_are_not_reached_from_a_network_of_its_own(text: str, reaches: bool) -> None:
+    assert reaches_beyond(text) is reaches

@@ -4,8 +4,9 @@ import pytest
 
 from edge_common.model.ids import InstanceId
 from edge_common.model.lifecycle import Reason, State
-from edge_common.model.network import Addresses, PortMapping
-from node_engine.networks import AWAY_S, LOOK_S
+from edge_common.model.network import Addresses, PortMapping, Subnet
+from edge_common.model.node import NodeInfo
+from node_engine.networks import AWAY_S, LOOK_S, HostNetwork
 from tests.fakes.network import SUBNET, FakeNetwork
 from tests.unit.node.world import World, make_spec
 
@@ -24,8 +25,15 @@ def world(net: FakeNetwork) -> World:
 
 
 def has_overlay(world: World) -> bool:
-    said = [report.node for report in world.parent.reports if report.node is not None]
-    return said[-1].has_overlay
+    return said(world).has_overlay
+
+
+def wanted_subnets(world: World) -> int:
+    return said(world).subnets_wanted
+
+
+def said(world: World) -> NodeInfo:
+    return [report.node for report in world.parent.reports if report.node is not None][-1]
 
 
 def test_an_instance_starts_in_its_network_and_says_its_addresses(world: World, net: FakeNetwork) -> None:
@@ -132,6 +140,34 @@ def test_a_manager_that_lost_its_subnets_is_given_them_again_at_once(world: Worl
     world.pass_time(4.0)
     assert list(net.subnets) == [SUBNET]
     assert world.parent.state("a") == State.RUNNING
+
+
+def test_subnets_are_not_given_back_because_the_manager_is_away(world: World, net: FakeNetwork) -> None:
+    other = Subnet("10.16.0.64/26", "fc00::100/120")
+    net.subnets_wanted = 2
+    world.parent.give(SUBNET, other)
+    world.pass_time(2 * LOOK_S)
+    net.is_reachable = False
+    world.restart()
+    world.pass_time(LOOK_S)
+    assert wanted_subnets(world) == 2
+    net.is_reachable, net.subnets, net.subnets_wanted = True, (), 1
+    world.pass_time(2.0)
+    assert list(net.subnets) == [SUBNET, other]
+    world.pass_time(2 * LOOK_S)
+    assert wanted_subnets(world) == 1
+
+
+def test_one_that_goes_on_with_the_hosts_network_says_no_address(world: World, net: FakeNetwork) -> None:
+    world.parent.want(SPEC, ["a"])
+    world.settle()
+    world.node.network = HostNetwork()
+    world.restart()
+    assert world.parent.observations[A].namespace_ip == "10.16.0.2"
+    world.runtime.exit(A, 1)
+    world.pass_time(2.0)
+    assert world.runtime.plans[-1].network_namespace == ""
+    assert world.parent.observations[A].namespace_ip == ""
 
 
 def test_what_is_wrong_with_the_network_is_told(world: World, net: FakeNetwork) -> None:

@@ -1,5 +1,6 @@
 """The containerd runtime: what the engine asks of any runtime, done with containers."""
 
+import contextlib
 import logging
 import platform
 import threading
@@ -26,10 +27,12 @@ from node_engine.adapters.runtimes.containerd.tasks import Tasks, start_failure
 from node_engine.adapters.value_files import ValueFiles
 from node_engine.core.container_spec import (
     DEFAULT_PIDS_LIMIT,
+    RESOLVERS,
     Identity,
     NodeFacts,
     OciSpec,
     build,
+    reaches_beyond,
     without_small_quota,
 )
 from node_engine.core.image_reference import parse
@@ -101,7 +104,8 @@ class ContainerdRuntime:
             self._cgroups.has_swap_limit,
             default_pids_limit,
             _capability_mask(),
-            tuple(path for path in ("/etc/resolv.conf", "/etc/hosts") if Path(path).exists()),
+            tuple(path for path in (RESOLVERS, "/etc/hosts") if Path(path).exists()),
+            _resolvers(),
         )
         self._guard = threading.Lock()
         self._being_made: set[str] = set()
@@ -278,3 +282,12 @@ class ContainerdRuntime:
         finally:
             with self._guard:
                 self._being_made.discard(name)
+
+
+def _resolvers() -> str:
+    """systemd-resolved keeps the real name servers in a file of its own, and names itself in the usual one."""
+    for path in map(Path, (RESOLVERS, "/run/systemd/resolve/resolv.conf")):
+        with contextlib.suppress(OSError):
+            if reaches_beyond(path.read_text(errors="replace")):
+                return str(path)
+    return ""
