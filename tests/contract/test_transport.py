@@ -1,7 +1,8 @@
-"""What every Transport does, against the one in memory and against MQTT with a real mosquitto."""
+"""What every Transport does, against the one in memory and against MQTT with a real mosquitto, plain and with TLS."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -15,6 +16,7 @@ from edge_common.plumbing.mqtt_types import MqttTuning
 from tests.parts.heard import Heard
 from tests.parts.mosquitto import Mosquitto, private_mosquitto
 from tests.parts.tcp_proxy import TcpProxy
+from tests.parts.trust import Trust
 from tests.support import eventually
 
 CHILD = ChildId("child-1")
@@ -119,12 +121,14 @@ class MqttWorld:
         self._wire.close()
 
 
-@pytest.fixture(params=["memory", pytest.param("mqtt", marks=pytest.mark.real)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(params=["memory", *(pytest.param(each, marks=pytest.mark.real) for each in ("mqtt", "mqtt-tls"))])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
         return
-    with private_mosquitto() as mosquitto:
+    trust = Trust(tmp_path / "ca") if request.param == "mqtt-tls" else None
+    tls, own = (trust.server, trust.child("own")) if trust is not None else (None, None)
+    with private_mosquitto(tls=tls, own=own) as mosquitto:
         mqtt = MqttWorld(mosquitto)
         try:
             yield mqtt
