@@ -1,14 +1,15 @@
 """TLS for cheroot, done where it may take its time.
 
 cheroot's own adapters do the handshake in the thread that accepts, so one client that stalls keeps out all others.
-Here a worker does it, with a deadline, once the client has said something; and the certificate is taken anew from its
-file when that changes.
+Here a worker does each part of it when the client has said something, and never waits. The certificate is taken anew
+from its file when that changes.
 """
 
 import logging
 import socket
 import ssl
 import threading
+import time
 from typing import Any
 
 from cheroot.makefile import MakeFile, StreamReader
@@ -20,7 +21,7 @@ from edge_common.plumbing.tls import ServerTls, server_context
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT_S = 5.0
+HANDSHAKE_TIMEOUT_S = 10.0
 _TLS_HANDSHAKE = b"\x16"
 _PLAIN_IS_REFUSED = b"This port speaks TLS: use https://\n"
 _PLAIN_ANSWER = (
@@ -72,41 +73,56 @@ class _TlsReader(StreamReader):
 
 
 class TlsConnection(HTTPConnection):
+    """A worker has it only while there is something to read; between the parts of a handshake a selector does."""
+
     def __init__(self, door: TlsDoor, server: Any, sock: socket.socket, makefile: Any = MakeFile) -> None:
         super().__init__(server, sock, makefile)
         self._door = door
+        self._usual_timeout_s = sock.gettimeout()
+        self._deadline_s = time.monotonic() + HANDSHAKE_TIMEOUT_S
         self._is_open = False
 
     def communicate(self) -> bool:
-        """In a worker's thread. Whether the connection is to be kept."""
-        if not self._is_open:
-            try:
-                self._is_open = self._open()
-            except OSError as error:
-                logger.warning("event=tls_refused address=%s reason=%r", self.remote_addr, str(error))
-            if not self._is_open:
-                return False
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
+        """In a worker's thread. Whether the connection is to be kept, and waited for."""
+        if self._is_open:
+            return bool(super().communicate())  # type: ignore[no-untyped-call]
+        try:
+            return self._open()
+        except ssl.SSLWantReadError:
+            return self._is_in_time()
+        except OSError as error:
+            self._refuse(str(error))
+            return False
 
     def _open(self) -> bool:
-        first = self.socket.recv(1, socket.MSG_PEEK)
-        if first == _TLS_HANDSHAKE:
-            self._shake_hands()
-            return True
-        if not first:
-            return False
+        if not isinstance(self.socket, ssl.SSLSocket):
+            first = self.socket.recv(1, socket.MSG_PEEK)
+            if first != _TLS_HANDSHAKE:
+                return bool(first) and self._take_plain()
+            self.socket.setblocking(False)
+            context = self._door.context()
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket.do_handshake()
+        self.socket.settimeout(self._usual_timeout_s)
+        self.rfile = _TlsReader(self.socket, "rb", self.rbufsize)
+        self.wfile = MakeFile(self.socket, "wb", self.wbufsize)
+        self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+        self._is_open = True
+        return True
+
+    def _take_plain(self) -> bool:
         if self._door.takes_plain_on_loopback and is_loopback(self.socket.getsockname()[0]):
+            self._is_open = True
             return True
         logger.warning("event=plain_http_refused address=%s", self.remote_addr)
         self.socket.sendall(_PLAIN_ANSWER)
         return False
 
-    def _shake_hands(self) -> None:
-        usual_s = self.socket.gettimeout()
-        self.socket.settimeout(HANDSHAKE_TIMEOUT_S)
-        self.socket = self._door.context().wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.socket.do_handshake()
-        self.socket.settimeout(usual_s)
-        self.rfile = _TlsReader(self.socket, "rb", self.rbufsize)
-        self.wfile = MakeFile(self.socket, "wb", self.wbufsize)
-        self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+    def _is_in_time(self) -> bool:
+        if time.monotonic() < self._deadline_s:
+            return True
+        self._refuse(f"no handshake within {HANDSHAKE_TIMEOUT_S:g} s")
+        return False
+
+    def _refuse(self, reason: str) -> None:
+        logger.warning("event=tls_refused address=%s reason=%r", self.remote_addr, reason)

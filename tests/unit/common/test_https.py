@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -129,12 +129,47 @@ def test_clients_that_say_nothing_cost_no_thread(server: HttpServer, trust: Trus
         assert time.monotonic() - began_s < 2
 
 
-def test_a_client_that_stalls_in_the_handshake_does_not_stop_the_others(server: HttpServer, trust: Trust) -> None:
-    with socket.create_connection((HOST, server.port)) as stalled:
-        stalled.sendall(b"\x16\x03\x01")
+def test_clients_that_stall_in_the_handshake_do_not_stop_the_others(server: HttpServer, trust: Trust) -> None:
+    with ExitStack() as stack:
+        for _ in range(20):
+            stalled = stack.enter_context(socket.create_connection((HOST, server.port)))
+            stalled.sendall(b"\x16\x03\x01")
         began_s = time.monotonic()
         assert get(server, TlsFiles(trust.ca))
         assert time.monotonic() - began_s < 2
+
+
+def test_clients_that_say_nothing_after_the_handshake_cost_no_thread(server: HttpServer, trust: Trust) -> None:
+    context = client_context(TlsFiles(trust.ca))
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(context.wrap_socket(socket.create_connection((HOST, server.port))))
+        began_s = time.monotonic()
+        assert get(server, TlsFiles(trust.ca))
+        assert time.monotonic() - began_s < 2
+
+
+def test_a_handshake_in_many_small_pieces(server: HttpServer, trust: Trust) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(trust.ca)
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="hedgerow-parent")
+    with socket.create_connection((HOST, server.port)) as client:
+        client.settimeout(5)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def step(act: Callable[[], object]) -> object:
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    for byte in outgoing.read():
+                        client.sendall(bytes([byte]))
+                    incoming.write(client.recv(65_536))
+
+        step(tls.do_handshake)
+        tls.write(b"GET /x HTTP/1.0\r\n\r\n")
+        assert b"200 OK" in bytes(step(lambda: tls.read(4_096)))  # type: ignore[call-overload]
 
 
 def test_nonsense_at_the_door_harms_nobody(server: HttpServer, trust: Trust) -> None:
