@@ -45,7 +45,7 @@ def join_cluster(asked: JoinLine, environ: Mapping[str, str], unit: Unit) -> Ite
     if not asked.is_foreground:
         yield _start(places, unit)
     if has_silent_parent is not None:
-        raise Temporary(f"{has_silent_parent} The engine goes on trying when it runs.")
+        raise Temporary(f"{str(has_silent_parent).rstrip('.')}. The engine goes on trying when it runs.")
 
 
 def _ask(settings: Settings, token: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_common.model.errors import Broken, Unreachable
 from hedgerow.machine.files import SECRET, write_if_changed
 from hedgerow.machine.layout import Layout
-from hedgerow.machine.programs import Program
+from hedgerow.machine.programs import MARK, Program
 from hedgerow.machine.render import systemd_unit
 from hedgerow.machine.supervision.interface import ProgramState
 
@@ -54,7 +54,7 @@ class Systemd:
         return tuple(wanted)
 
     def states(self) -> Mapping[str, ProgramState]:
-        units = sorted(path.name for path in self._units.glob("hedgerow-*.service"))
+        units = self._own()
         if not units:
             return {}
         shown = self._run(("systemctl", "show", f"--property={','.join(_SHOWN)}", *units))
@@ -66,7 +66,7 @@ class Systemd:
             self._run(("systemctl", "stop", _unit(name)))
 
     def shut_down(self) -> None:
-        units = sorted(path.name for path in self._units.glob("hedgerow-*.service"))
+        units = self._own()
         if not units:
             return
         self._run(("systemctl", "disable", "--quiet", "--now", *units))
@@ -78,6 +78,11 @@ class Systemd:
         return self._run(
             ("journalctl", "--no-pager", "--output=cat", f"--lines={count}", f"--unit={_unit(name)}")
         ).splitlines()
+
+    def _own(self) -> list[str]:
+        """Those of a worker, which has an installer of its own, are left alone."""
+        files = self._units.glob("hedgerow-*.service")
+        return sorted(path.name for path in files if f"{MARK}=" in path.read_text("utf-8"))
 
     def _path(self, name: str) -> Path:
         return self._units / _unit(name)

@@ -7,13 +7,17 @@ import pytest
 from edge_common.model.errors import Broken, Conflict
 from hedgerow.machine.layout import Layout, find_layout
 from hedgerow.machine.processes import check_ports, listener
-from hedgerow.machine.programs import Program
+from hedgerow.machine.programs import MARK, Program
 from hedgerow.machine.readiness import Check, NotReady, wait_until_ready
 from hedgerow.machine.supervision.interface import ProgramState
 from hedgerow.machine.supervision.supervisord import tail
 from hedgerow.machine.supervision.systemd import Systemd, run_command
 
-PROGRAMS = (Program("mosquitto", ("/usr/sbin/mosquitto",)), Program("root", ("/venv/bin/python", "-m", "x")))
+MARKED = {MARK: "/etc/hedgerow"}
+PROGRAMS = (
+    Program("mosquitto", ("/usr/sbin/mosquitto",), MARKED),
+    Program("root", ("/venv/bin/python", "-m", "x"), MARKED),
+)
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def test_systemd_restarts_only_what_changed(layout: Layout, tmp_path: Path) -> N
     assert ("daemon-reload",) in systemctl.commands
     assert systemd.apply(PROGRAMS, ()) == ()
     assert systemd.apply(PROGRAMS, {"mosquitto"}) == ("mosquitto",)
-    changed = (PROGRAMS[0], Program("root", ("/venv/bin/python", "-m", "y")))
+    changed = (PROGRAMS[0], Program("root", ("/venv/bin/python", "-m", "y"), MARKED))
     assert systemd.apply(changed, ()) == ("root",)
     systemctl.running.clear()
     assert systemd.apply(changed, ()) == ("mosquitto", "root")
@@ -70,6 +74,18 @@ def test_systemd_tells_and_forgets(layout: Layout, tmp_path: Path) -> None:
     systemd.shut_down()
     assert systemd.states() == {}
     assert ("disable", "--quiet", "--now", "hedgerow-mosquitto.service", "hedgerow-root.service") in systemctl.commands
+
+
+def test_the_units_of_a_worker_are_left_alone(layout: Layout, tmp_path: Path) -> None:
+    systemctl = FakeSystemctl()
+    workers = tmp_path / "hedgerow-net.service"
+    workers.write_text((Path(__file__).parents[3] / "net_manager" / workers.name).read_text())
+    systemd = Systemd(layout, systemctl, tmp_path)
+    assert systemd.states() == {}
+    systemd.apply(PROGRAMS, ())
+    assert "net" not in systemd.states()
+    systemd.shut_down()
+    assert workers.exists() and not any("hedgerow-net.service" in command for command in systemctl.commands)
 
 
 def test_a_failed_command_is_one_sentence() -> None:
