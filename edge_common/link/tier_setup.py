@@ -17,7 +17,7 @@ from edge_common.link.join_tokens import mint
 from edge_common.model.errors import Broken, HedgerowError
 from edge_common.plumbing.clock import Clock, SystemClock
 from edge_common.plumbing.files import write_secret
-from edge_common.plumbing.pki import open_authority
+from edge_common.plumbing.pki import Authority, open_authority
 from edge_common.plumbing.server_certificate import keep_server_certificate
 
 ALL_ADDRESSES = "0.0.0.0"
@@ -61,7 +61,7 @@ def set_up(
     now_s = clock.now_s()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = open_authority(settings.data_dir / "ca", tier, now_s)
-    _set_up_broker(settings, options, now_s)
+    _set_up_broker(settings, options, authority, now_s)
     if settings.store_password_file is not None:
         _keep_secret(settings.store_password_file)
         _hand_over(settings.store_password_file, options.store_user, options.user, mode=0o440)
@@ -73,11 +73,10 @@ def set_up(
         write_secret(options.join_token_file, f"{given}\n")
         _hand_over(options.join_token_file, options.user, options.user)
     for path in (settings.data_dir, *settings.data_dir.rglob("*")):
-        os.chown(path, options.user, options.user, follow_symlinks=False)
+        _give(path, options.user)
 
 
-def _set_up_broker(settings: TierSettings, options: argparse.Namespace, now_s: float) -> None:
-    authority = open_authority(settings.data_dir / "ca", "", now_s)
+def _set_up_broker(settings: TierSettings, options: argparse.Namespace, authority: Authority, now_s: float) -> None:
     config, data = options.broker_config, options.broker_data
     has_new_password = _keep_secret(settings.mqtt_password_file)
     _hand_over(settings.mqtt_password_file, options.user, options.user)
@@ -91,7 +90,13 @@ def _set_up_broker(settings: TierSettings, options: argparse.Namespace, now_s: f
     door = MqttDoor(settings.mqtt_port, ALL_ADDRESSES, tls)
     write_secret(config / "mosquitto.conf", mosquitto_conf([door], data, options.plugin, user="mosquitto"))
     for path in (config, *config.iterdir(), data, *data.iterdir()):
-        os.chown(path, options.broker_user, options.broker_user, follow_symlinks=False)
+        _give(path, options.broker_user)
+
+
+def _give(path: Path, user: int) -> None:
+    """What is his already is left alone, with its change time: a data directory is known by that of its lock."""
+    if path.lstat().st_uid != user:
+        os.chown(path, user, user, follow_symlinks=False)
 
 
 def _keep_secret(file: Path) -> bool:

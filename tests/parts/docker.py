@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,16 +150,3 @@ def docker_host() -> Iterator[DockerHost]:
 
 def _ip(*arguments: str, check: bool = True) -> None:
     subprocess.run(["ip", *arguments], check=check, capture_output=True, timeout=10)
-
-
-def compose(host: DockerHost, project: str, file: Path, env_file: Path, *extra: str) -> "Compose":
-    return Compose(host, ["docker-compose", "-p", project, "-f", str(file), "--env-file", str(env_file), *extra])
-
-
-@dataclass(frozen=True)
-class Compose:
-    host: DockerHost
-    command: Sequence[str]
-
-    def __call__(self, *arguments: str, timeout_s: float = 180.0, environment: Mapping[str, str] | None = None) -> str:
-        return self.host.run(*self.command, *arguments, timeout_s=timeout_s, environment=environment)
