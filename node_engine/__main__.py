@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from node_engine.command_line import parser
 from node_engine.settings import PREFIX, Settings
@@ -26,7 +26,7 @@ def program() -> int:
 def _run(asked: argparse.Namespace) -> int:
     """What was typed wins over the environment, and that over the settings file."""
     from edge_common.plumbing.process import run
-    from node_engine.adapters.settings_file import effective
+    from node_engine.adapters.settings_file import effective, find_places
     from node_engine.adapters.units import Unit
     from node_engine.app import App
     from node_engine.commands import control, frame, typed
@@ -35,23 +35,25 @@ def _run(asked: argparse.Namespace) -> int:
         return typed.engine_settings(asked.address, asked.port, asked.network)
 
     if asked.detached:
-        return frame.tell(lambda: control.detach(given(), Unit()))
+        return frame.tell(lambda: control.detach(given(), find_places(os.environ), Unit()), needs_root=True)
     return run("node", Settings, PREFIX, App, lambda: {**effective(os.environ), **given()})
 
 
 def _command(asked: argparse.Namespace) -> int:
+    from node_engine.adapters.settings_file import find_places
     from node_engine.adapters.units import Unit, unit_text
     from node_engine.commands import control, frame, runtime, status
 
+    places = find_places(os.environ)
     match asked.command:
         case "join":
             return _join(asked)
         case "status":
             return frame.run_command(lambda settings: status.show(settings, asked.output))
         case "stop":
-            return frame.run_command(lambda settings: control.stop(settings, Unit()))
+            return frame.run_command(lambda settings: control.stop(settings, places, Unit()))
         case "leave":
-            return frame.tell(lambda: control.leave(asked.yes, Unit()))
+            return _leave(asked)
         case "unit":
             return frame.tell(lambda: unit_text(control.own_command()).splitlines())
         case "stop-all":
@@ -62,13 +64,30 @@ def _command(asked: argparse.Namespace) -> int:
 
 
 def _join(asked: argparse.Namespace) -> int:
+    from node_engine.adapters.settings_file import find_places
     from node_engine.adapters.units import Unit
     from node_engine.commands import frame, joining, typed
 
-    code = frame.tell(lambda: joining.join_cluster(typed.join_line(asked), os.environ, Unit()))
+    def join() -> Iterable[str]:
+        return joining.join_cluster(typed.join_line(asked), os.environ, find_places(os.environ), Unit())
+
+    code = frame.tell(join, needs_root=True)
     if code or not asked.foreground:
         return code
     return main(())
+
+
+def _leave(asked: argparse.Namespace) -> int:
+    from node_engine.adapters.settings_file import find_places
+    from node_engine.adapters.units import Unit
+    from node_engine.commands import control, frame
+
+    def leave(settings: Settings) -> Iterable[str]:
+        if not asked.yes:
+            control.agree_to_leave(settings)
+        return control.leave(settings, find_places(os.environ), Unit())
+
+    return frame.run_command(leave, needs_root=True)
 
 
 def _version() -> int:

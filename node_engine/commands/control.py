@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from shutil import rmtree
 
@@ -13,9 +13,8 @@ from edge_common.plumbing.settings import load
 from node_engine.adapters import engine_lock, link_note
 from node_engine.adapters.cluster_address import shown
 from node_engine.adapters.engine_lock import running_engine
-from node_engine.adapters.settings_file import Places, effective, find_places, read_settings, write_settings
+from node_engine.adapters.settings_file import Places, read_settings, write_settings
 from node_engine.adapters.units import Unit
-from node_engine.commands.frame import check_root
 from node_engine.commands.runtime import stop_all
 from node_engine.settings import PREFIX, Settings
 
@@ -32,12 +31,10 @@ def own_command() -> tuple[str, ...]:
     return (sys.executable, "-m", "node_engine")
 
 
-def detach(given: Mapping[str, str], unit: Unit) -> Iterator[str]:
+def detach(given: Mapping[str, str], places: Places, unit: Unit) -> Iterator[str]:
     """Keeps what was typed in the settings file, and lets systemd run the engine."""
-    check_root()
-    if find_places(os.environ).is_private or not unit.is_supported():
+    if not runs_as_unit(places, unit):
         raise Unsupported("There is no systemd here to run it detached; leave -d out, and end the line with & instead.")
-    places = find_places(os.environ)
     settings = {**read_settings(places.settings_file), **given}
     load(Settings, {**places.defaults, **settings}, PREFIX).label_pairs()
     write_settings(places.settings_file, settings)
@@ -45,11 +42,15 @@ def detach(given: Mapping[str, str], unit: Unit) -> Iterator[str]:
     yield "The engine runs as the unit hedgerow-node; `NodeEngine status` shows how it is."
 
 
-def stop(settings: Settings, unit: Unit) -> Iterator[str]:
+def runs_as_unit(places: Places, unit: Unit) -> bool:
+    """Whether systemd is to run the engine; never one that has all below HEDGEROW_HOME."""
+    return not places.is_private and unit.is_supported()
+
+
+def stop(settings: Settings, places: Places, unit: Unit) -> Iterator[str]:
     """Ends the engine, and waits for that. Raises Broken when it does not end."""
     pid = running_engine(settings.data_dir)
-    is_private = find_places(os.environ).is_private
-    if not is_private and unit.is_supported() and unit.is_installed():
+    if runs_as_unit(places, unit) and unit.is_installed():
         unit.stop()
     elif pid:
         with suppress(ProcessLookupError):
@@ -65,17 +66,14 @@ def stop(settings: Settings, unit: Unit) -> Iterator[str]:
     yield "The engine has ended. What it ran goes on; `NodeEngine stop-all` would end that too."
 
 
-def leave(is_agreed: bool, unit: Unit, ask: Callable[[str], str] = input) -> Iterator[str]:
+def leave(
+    settings: Settings, places: Places, unit: Unit, end_all: Callable[[Settings], Iterable[str]] = stop_all
+) -> Iterator[str]:
     """Ends everything and forgets the cluster: the next join is that of a new node. Output of instances is kept."""
-    check_root()
-    settings = load(Settings, effective(os.environ), PREFIX)
-    if not is_agreed:
-        _agree(ask, settings)
-    places = find_places(os.environ)
-    yield from stop(settings, unit)
-    if not places.is_private and unit.is_supported() and unit.is_installed():
+    yield from stop(settings, places, unit)
+    if runs_as_unit(places, unit) and unit.is_installed():
         unit.disable()
-    yield from stop_all(settings)
+    yield from end_all(settings)
     _forget(settings, places)
     yield (
         f"This node has left {shown(settings.parent_url)}. There it shows as lost until somebody forgets it: "
@@ -83,7 +81,8 @@ def leave(is_agreed: bool, unit: Unit, ask: Callable[[str], str] = input) -> Ite
     )
 
 
-def _agree(ask: Callable[[str], str], settings: Settings) -> None:
+def agree_to_leave(settings: Settings, ask: Callable[[str], str] = input) -> None:
+    """Raises Broken when whoever sits there says no, Unsupported when nobody does."""
     if not sys.stdin.isatty():
         raise Unsupported("Nobody is here to be asked; say `NodeEngine leave --yes`.")
     if ask(f"End all that runs here and forget {shown(settings.parent_url)}? [y/N] ").strip().lower() not in {

@@ -11,22 +11,19 @@ from edge_common.plumbing.sealing import load_or_make_sealing_key
 from edge_common.plumbing.settings import load
 from edge_common.wire.join_messages import ChildKind
 from node_engine.adapters.cluster_address import dialled_url
-from node_engine.adapters.settings_file import Places, find_places, read_settings, write_settings
+from node_engine.adapters.settings_file import Places, read_settings, write_settings
 from node_engine.adapters.units import Unit
-from node_engine.commands.control import own_command
-from node_engine.commands.frame import check_root
+from node_engine.commands.control import own_command, runs_as_unit
 from node_engine.commands.member import read_member
 from node_engine.commands.typed import JoinLine
 from node_engine.settings import PREFIX, Settings
 
 
-def join_cluster(asked: JoinLine, environ: Mapping[str, str], unit: Unit) -> Iterator[str]:
+def join_cluster(asked: JoinLine, environ: Mapping[str, str], places: Places, unit: Unit) -> Iterator[str]:
     """Asks once. A refusal leaves the machine as it was. A cluster that does not answer is tried again by the engine.
 
     Raises the parent's refusal; Temporary when it did not answer, after the engine was started.
     """
-    check_root()
-    places = find_places(environ)
     _refuse_second_node(places)
     kept = read_settings(places.settings_file) | asked.settings()
     settings = load(Settings, {**places.defaults, **environ, **kept}, PREFIX)
@@ -67,7 +64,7 @@ def _ask(settings: Settings, token: str) -> Iterator[str]:
 
 
 def _start(places: Places, unit: Unit) -> str:
-    if places.is_private or not unit.is_supported():
+    if not runs_as_unit(places, unit):
         return f"No systemd starts the engine here; start it with: {' '.join(own_command())}"
     unit.start(own_command())
     return "The engine runs as the unit hedgerow-node, also after a reboot; `NodeEngine status` shows how it is."
