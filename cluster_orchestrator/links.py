@@ -359,4 +359,5 @@ class Links:
             self.scheduler.free_of(NodeId(child_id)),
             len(self._placements.assignments_on(child_id)),
             (desired, acked),
+            self._subnets.of(child_id),
         )

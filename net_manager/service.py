@@ -136,10 +136,17 @@ class NetService:
         self._strangers.pop(instance_id, None)
         if place is None:
             return
-        self._kernel.forget_flows([place.v4.ip, place.v6.ip])
+        self._forget_flows(place)
         self._places.give_back(instance_id, self._clock.now_s())
         self._store.remove(instance_id, self._places.resting())
         logger.info("event=detached instance=%s address=%s", instance_id, place.v4)
+
+    def _forget_flows(self, place: Place) -> None:
+        """A kernel that cannot forget them lets them run out by themselves; that must not keep an address."""
+        try:
+            self._kernel.forget_flows([place.v4.ip, place.v6.ip])
+        except HedgerowError as error:
+            logger.warning("event=flows_not_forgotten instance=%s detail=%r", place.instance_id, str(error))
 
     def _keep(self, place: Place, before: Place | None) -> None:
         try:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cluster_orchestrator.core.records import NodeRecord
+from edge_common.model.network import Subnet
 from edge_common.model.node import ChildHealth, Usage
 from edge_common.model.resources import Resources
 
@@ -14,6 +15,7 @@ def node_view(
     free: Resources,
     instance_count: int,
     revisions: tuple[int, int],
+    subnets: tuple[Subnet, ...],
 ) -> dict[str, Any]:
     """`revisions` are the desired and the acknowledged one."""
     info = record.info
@@ -27,6 +29,7 @@ def node_view(
         "architecture": info.architecture,
         "virtualization": list(info.runtimes),
         "has_overlay": info.has_overlay,
+        "subnets": [f"{subnet.v4} {subnet.v6}" for subnet in subnets],
         "labels": dict(info.labels),
         "version": info.version,
         "capacity": _resources(info.capacity),

@@ -16,7 +16,14 @@ from edge_common.model.errors import NotFound
 from net_manager.adapters import namespaces
 from net_manager.core import links
 from net_manager.core.commands import Interface, Ip
-from net_manager.core.links import INSTANCE_SYSCTLS, Names, Observed, ObservedLink, ObservedNamespace
+from net_manager.core.links import (
+    INSTANCE_SYSCTLS,
+    Names,
+    Observed,
+    ObservedLink,
+    ObservedNamespace,
+    TunnelEnd,
+)
 from net_manager.core.tunnels import TunnelEntries
 
 _SYSCTLS = Path("/proc/sys")
@@ -82,6 +89,7 @@ def _look(sysctls: tuple[str, ...], *, tells_accept_ra: bool = False) -> Observe
             is_up=bool(one["flags"] & _UP),
             master=names.get(_master(one), ""),
             addresses=frozenset(addresses[index]),
+            tunnel=_tunnel_end(one),
         )
         for index, one in seen.items()
     }
@@ -94,6 +102,17 @@ def _master(link: Any) -> int:
     """0 also while the port cannot send back to where a frame came from: it is not wholly attached then."""
     mode = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_MODE")
     return int(link.get("master") or 0) if mode else 0
+
+
+def _tunnel_end(link: Any) -> TunnelEnd | None:
+    if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") != "vxlan":
+        return None
+
+    def told(name: str) -> Any:
+        return link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", f"IFLA_VXLAN_{name}")
+
+    local = told("LOCAL") or told("LOCAL6")
+    return TunnelEnd(int(told("ID")), int(told("PORT")), ip_address(local) if local else None, str(link.get("address")))
 
 
 def _gateway_routes(route: IPRoute) -> list[tuple[int, Network, Ip]]:

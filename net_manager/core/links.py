@@ -92,11 +92,24 @@ class InstanceNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """What a VXLAN link is made with and never altered."""
+
+    vni: int
+    port: int
+    local: Ip | None
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedLink:
+    """`tunnel` is None for whatever is no VXLAN link."""
+
     mtu: int
     is_up: bool
     master: str = ""
     addresses: frozenset[Interface] = frozenset()
+    tunnel: TunnelEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)

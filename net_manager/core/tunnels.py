@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from edge_common.addressing.pool import Network
 from net_manager.core import commands as do
 from net_manager.core.commands import Command, Interface, Ip
-from net_manager.core.links import Names, ObservedNamespace
+from net_manager.core.links import Names, ObservedNamespace, TunnelEnd
 
 VXLAN_PORT = 4789
 OVERHEAD_V4, OVERHEAD_V6 = 50, 70
@@ -57,9 +57,11 @@ def mac_of(end_v4: IPv4Address) -> str:
 
 
 def changes(names: Names, tunnel: Tunnel, own_end_v4: IPv4Address, host: ObservedNamespace) -> tuple[Command, ...]:
-    """Makes the tunnel's link; it is only made, never altered: nodes do not change their VNI or address in passing."""
+    """Makes the tunnel's link; one that is not as it should be is made anew, and flows go on when its peers are set."""
     seen = host.links.get(names.tunnel)
-    if seen is not None and seen.is_up and seen.mtu == tunnel.mtu and tunnel.ends <= seen.addresses:
+    end = TunnelEnd(tunnel.vni, tunnel.port, tunnel.local, mac_of(own_end_v4))
+    is_right = seen is not None and seen.is_up and seen.mtu == tunnel.mtu and tunnel.ends == seen.addresses
+    if is_right and seen is not None and seen.tunnel == end:
         return ()
     return (
         do.RemoveLink(names.tunnel),

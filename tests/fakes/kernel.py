@@ -41,6 +41,7 @@ class FakeKernel:
         self.forgotten: list[Ip] = []
         self.refuses: set[str] = set()
         self.trouble = ""
+        self.cannot_forget = False
         self.published: dict[Published, Target] = {}
         self.commands_left: int | None = None
         self.mtu: int | None = 1500
@@ -78,6 +79,8 @@ class FakeKernel:
                 raise AssertionError(f"The fake kernel does not know {change}.")
 
     def forget_flows(self, addresses: Collection[Ip]) -> None:
+        if self.cannot_forget:
+            raise Broken("This kernel has no list of flows.")
         self.forgotten += addresses
 
     def _do(self, command: Command) -> None:

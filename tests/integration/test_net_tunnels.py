@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -39,6 +42,21 @@ def test_an_instance_is_reached_over_the_tunnel(overlay: Overlay, address: str, 
         client.sendall(b"x" * 5000)
         assert accepted.recv(1)
     assert netns.pings(overlay.insides[0], address)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"vni": 72}, {"port": 4790}, {"local": ip_address("192.0.2.3")}, {"mtu": 1300}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_tunnel_that_is_to_be_another_is_made_anew(overlay: Overlay, change: dict[str, Any]) -> None:
+    host, end = overlay.hosts[0], overlay.peers[0].end_v4
+    other = replace(overlay.tunnels[0], **change)
+    for wanted in (other, overlay.tunnels[0]):
+        host.netlink.execute(tunnels.changes(host.names, wanted, end, host.view.observe().host))
+        assert tunnels.changes(host.names, wanted, end, host.view.observe().host) == ()
+    host.netlink.execute(tunnels.peer_changes(host.names, [overlay.peers[1]], host.view.tunnel_entries()))
+    assert netns.pings(overlay.insides[0], "10.16.0.66")
 
 
 def test_tunnels_are_adopted_and_what_is_not_wanted_goes(overlay: Overlay) -> None:

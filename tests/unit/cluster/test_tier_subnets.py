@@ -1,6 +1,7 @@
 """A cluster asks its root for blocks and cuts them into subnets for its nodes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,21 @@ def test_nodes_get_subnets_of_their_clusters_blocks(world: World) -> None:
     want(world, SECOND, 2)
     assert subnets(world, SECOND) == ["10.16.0.64/26", "10.16.0.128/26"]
     assert blocks_wanted(world) == 1
+
+
+def test_an_operator_sees_who_has_which(world: World) -> None:
+    want(world, FIRST, 1)
+    give(world, BLOCK)
+    views = {view["node_id"]: view for view in asked_nodes(world)}
+    assert views[FIRST]["subnets"] == ["10.16.0.0/26 fc00::/120"]
+    assert views[SECOND]["subnets"] == []
+
+
+def asked_nodes(world: World) -> list[dict[str, Any]]:
+    answers: list[Any] = []
+    world.tier.links.answer("nodes", {}, answers.append)
+    nodes: list[dict[str, Any]] = answers[0]["nodes"]
+    return nodes
 
 
 def test_a_restarted_cluster_gives_each_node_what_it_had(world: World) -> None:

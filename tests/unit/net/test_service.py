@@ -84,6 +84,13 @@ def test_a_removed_one_leaves_nothing_and_its_flows_are_forgotten(world: World) 
     assert service.attach(InstanceId("c")).v4 == ip_interface("10.16.0.4/26")
 
 
+def test_flows_that_cannot_be_forgotten_do_not_keep_an_address(world: World) -> None:
+    service = world.ready(A)
+    world.kernel.cannot_forget = True
+    service.detach(A)
+    assert service.known() == ((), ())
+
+
 def test_a_restart_adopts_what_is_there_and_changes_nothing(world: World) -> None:
     before = world.ready(A, B).known()
     again = world.boot()
