@@ -80,6 +80,7 @@ def test_what_has_to_last_is_in_named_volumes(file: str, name: str) -> None:
     mounts = {mount.split(":")[1]: mount.split(":") for mount in service.get("volumes", ())}
     assert {parts[0] for parts in mounts.values()} <= named
     if name == "store":
+        assert set(service["environment"]) == {"MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD_FILE"}
         assert "/data/db" in mounts
         assert mounts["/etc/hedgerow"][2:] == ["ro"]
     if name.endswith("broker"):
