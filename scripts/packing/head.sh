@@ -9,6 +9,13 @@ fail() {
     exit 1
 }
 
+# Nobody else may be able to put something there.
+check() {
+    if [ ! -O "$1" ] || [ -n "$(find "$1" -prune -perm /022)" ]; then
+        fail "$1 belongs to somebody else or can be changed by others, so nothing in it is run; name another place in HEDGEROW_PROGRAMS."
+    fi
+}
+
 in_use() {
     for process in /proc/[0-9]*/exe; do
         case $(readlink "$process" 2>/dev/null || :) in "$1"/*) return 0 ;; esac
@@ -19,7 +26,7 @@ in_use() {
 # Others may do the same at the same time, and the power may go at any time: a place appears whole or not at all.
 unpack() {
     (umask 022 && mkdir -p "$base") || fail "cannot make $base; name another place in HEDGEROW_PROGRAMS."
-    [ -O "$base" ] || fail "$base belongs to somebody else, so nothing in it is run; name another place in HEDGEROW_PROGRAMS."
+    check "$base"
     new=$(mktemp -d "$base/.$name.XXXXXX") || fail "cannot write to $base; name another place in HEDGEROW_PROGRAMS."
     trap 'rm -rf "$new"' EXIT
     trap 'exit 1' HUP INT TERM
@@ -48,5 +55,6 @@ else
 fi
 place=$base/$name-$digest
 [ -x "$place/$name" ] || unpack
-[ "$base" = "$shared" ] || [ -O "$place" ] || fail "$place belongs to somebody else; name another place in HEDGEROW_PROGRAMS."
+# What is in root's own place, root has checked.
+[ "$base" = "$shared" ] || check "$base"
 HEDGEROW_EXECUTABLE=$self exec "$place/$name" "$@"

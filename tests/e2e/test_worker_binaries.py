@@ -173,6 +173,10 @@ def test_the_files_are_small_and_unpack_once_and_safely(dist: Path, tmp_path: Pa
     done = run(cut, "version")
     assert done.returncode == 1 and "not whole" in done.stderr and not place.exists()
 
+    assert run(engine, "version").returncode == 0
+    places.chmod(0o777)
+    assert "can be changed by others" in run(engine, "version").stderr
+    places.chmod(0o755)
     os.chown(places, 65534, 65534)
     done = run(engine, "version")
     assert done.returncode == 1 and "belongs to somebody else" in done.stderr
