@@ -172,23 +172,27 @@ class ManyHosts:
         return "" if kept == count else f"{kept} containers are kept for {count} instances"
 
     def wait_converged(self, count: int, timeout_s: float) -> float:
-        """Until there is no difference; returns how long that took."""
+        """Until everybody is there and there is no difference; returns how long that took."""
         began_s = time.monotonic()
+        self.wait_ready(timeout_s)
         try:
             eventually(lambda: not self.difference(count), timeout_s, 0.25)
         except AssertionError:
             raise AssertionError(f"after {timeout_s} s: {self.difference(count)}") from None
         return time.monotonic() - began_s
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Until the root knows every cluster as ready, with all its nodes."""
         wanted = {name: sum(parent == name for parent in self.parents.values()) for name in self.clusters}
 
         def is_so() -> bool:
-            shown = self.request("GET", "/api/clusters")
+            try:
+                shown = self.request("GET", "/api/clusters")
+            except HedgerowError:
+                return False
             return {each["cluster_name"]: each["active_nodes"] for each in shown if each["active"]} == wanted
 
-        eventually(is_so, 60.0, 0.25, f"nodes: {wanted}")
+        eventually(is_so, timeout_s, 0.25, f"nodes: {wanted}")
 
     def log_tails(self) -> str:
         """What the programs of all hosts wrote last."""
