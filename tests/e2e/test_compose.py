@@ -1,6 +1,7 @@
 """The compose files on a real Docker engine: from `build` to RUNNING, over restarts, and down with nothing left."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ ONE_DEVICE = PROJECT / "run-a-cluster" / "1-DOC.yaml"
 ROOT = PROJECT / "root_orchestrator" / "docker-compose.yml"
 CLUSTER = PROJECT / "cluster_orchestrator" / "docker-compose.yml"
 ROOT_PORT = 10000
+STORE_PORT = 27017
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,9 @@ def test_one_device(engine: DockerHost, archive: Path, tmp_path: Path) -> None:
     with brought_up(compose, "store", "root-broker", "cluster-broker", "root", "cluster"):
         root = Root(compose, ROOT_PORT, tmp_path)
         eventually(lambda: root.ready_clusters() == ["My_Awesome_Cluster"], message="a ready cluster")
+        with pytest.raises(OSError, match=r"refused|timed out"):
+            socket.create_connection((engine.address, STORE_PORT), 2.0)
+        assert root_processes(compose) == []
         with worker(root.join_line("--cluster", "My_Awesome_Cluster"), archive) as node:
             root.api.request("PUT", "/api/apply", json=sla("steady", replicas=2))
             root.wait_running(2)
@@ -87,6 +92,18 @@ def test_a_root_and_a_cluster_apart(engine: DockerHost, archive: Path, tmp_path:
                 root.api.request("PUT", "/api/apply", json=sla("steady"))
                 root.wait_running(1)
                 assert len(node.tasks()) == 1
+
+
+def root_processes(compose: Compose) -> list[str]:
+    """What runs as root in the containers, but for what has ended."""
+    listed = [
+        compose.host.run("docker", "top", name, "-o", "user,args").splitlines()[1:] for name in containers(compose)
+    ]
+    return [line for lines in listed for line in lines if line.startswith("root ")]
+
+
+def containers(compose: Compose) -> list[str]:
+    return compose.host.run("docker", "ps", "-q", "--filter", f"name={compose.name}_").split()
 
 
 def token_in(printed: str) -> str:
