@@ -9,6 +9,8 @@ from edge_common.wire.sla import parse_sla
 from root_orchestrator.core.permissions import Identity
 from tests.simulation.actors import RootActor
 
+BOUND = {"gamma": "cluster-1"}
+"""Services that only one cluster may have."""
 ADMIN = Identity("Admin", "root", ("Admin",))
 
 
@@ -24,6 +26,7 @@ def sla(name: str, replicas: int, memory_mb: int, vcpus: float, marker: str, pla
         "vcpus": vcpus,
         "replicas": replicas,
         "placement": placement,
+        "constraints": [{"type": "clusters", "allowed": [BOUND[name]]}] if name in BOUND else [],
     }
     application = {
         "applicationID": "",
