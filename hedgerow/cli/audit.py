@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hedgerow.cli.output import Column, Format, Output, show_data, show_rows, stdout
+from hedgerow.cli.output import Column, Format, Output, printable, show_data, show_rows, stdout
 from hedgerow.cli.session import connect
 
 PAGE = 1000
@@ -50,16 +50,17 @@ def audit(
         return
     while True:
         for entry in entries:
-            _print(entry, output)
+            show_line(entry, output)
         if len(entries) < PAGE:
             time.sleep(_FOLLOW_POLL_S)
         answer = api.get("/api/audit", {"after": answer["last"], "limit": PAGE})
         entries = answer["entries"]
 
 
-def _print(entry: Mapping[str, Any], output: Format) -> None:
+def show_line(entry: Mapping[str, Any], output: Format) -> None:
+    """One entry, as it comes."""
     if output is Format.TABLE:
-        cells = [str(pick(entry)) for _, pick in _COLUMNS]
+        cells = [printable(str(pick(entry))).replace("\n", " ") for _, pick in _COLUMNS]
         stdout().print("  ".join(cell for cell in cells if cell), markup=False, soft_wrap=True)
     elif output is Format.JSON:
         sys.stdout.write(json.dumps(entry, ensure_ascii=False) + "\n")

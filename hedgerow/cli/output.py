@@ -13,6 +13,7 @@ from rich.table import Table
 _PIPE_WIDTH = 240
 _GOOD = frozenset({"running", "ready", "completed", "ok", "healthy", "true", "yes"})
 _BAD = frozenset({"failed", "dead", "lost", "stopped", "unreachable", "unhealthy"})
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 
 class Format(StrEnum):
@@ -34,15 +35,20 @@ def stderr() -> Console:
     return Console(file=sys.stderr, width=None if sys.stderr.isatty() else _PIPE_WIDTH, highlight=False)
 
 
+def printable(text: str) -> str:
+    """Control characters as escapes: names and reasons are what others wrote, and must not steer a terminal."""
+    return text.translate(_CONTROLS)
+
+
 def say(text: str) -> None:
-    stdout().print(text, markup=False)
+    stdout().print(printable(text), markup=False)
 
 
 def complain(sentence: str, lines: Iterable[str] = ()) -> None:
     console = stderr()
-    console.print(f"hedgerow: {sentence}", markup=False, style="red" if console.is_terminal else None)
+    console.print(printable(f"hedgerow: {sentence}"), markup=False, style="red" if console.is_terminal else None)
     for line in lines:
-        console.print(f"  {line}", markup=False, style="dim" if console.is_terminal else None)
+        console.print(printable(f"  {line}"), markup=False, style="dim" if console.is_terminal else None)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], output: Format, empty: str = "") -> None:
@@ -98,7 +104,7 @@ def age(seconds: float | None) -> str:
 def _cell(value: object) -> Any:
     from rich.text import Text
 
-    text = "" if value is None else str(value)
+    text = "" if value is None else printable(str(value))
     word = text.partition(" ")[0].rstrip(",").lower()
     style = "green" if word in _GOOD else "red" if word in _BAD else ""
     return Text(text, style=style)
