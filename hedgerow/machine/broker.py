@@ -39,8 +39,7 @@ def prepare_broker(layout: Layout) -> bool:
         write_if_changed(users_file, json.dumps(initial_dynsec(passwords), indent=1), SECRET)
     doors, has_new_keys = _doors(layout, directory)
     owner = pwd.getpwnam(user)
-    for path in (directory, *directory.iterdir()):
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+    give(directory, owner.pw_uid, owner.pw_gid)
     text = mosquitto_conf(doors, directory, dynsec_plugin(), user=user)
     return write_if_changed(layout.config / "mosquitto.conf", text) or has_new_users or has_new_keys
 
@@ -64,6 +63,12 @@ def _tls_door(layout: Layout, directory: Path, part: str, name: str) -> tuple[Mq
     pairs = ((original.certificate, copy.certificate), (original.key, copy.key), (original.client_ca, copy.client_ca))
     is_new = [write_if_changed(to, source.read_text(), SECRET) for source, to in pairs]
     return MqttDoor(port, layout.door, copy), any(is_new)
+
+
+def give(directory: Path, uid: int, gid: int) -> None:
+    """With what is in it. A link is given and not what it leads to: that user can make links to any file there."""
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def unix_user(directory: Path) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
 from edge_common.model.errors import Broken, InvalidInput
+from hedgerow.machine.broker import give
 from hedgerow.machine.files import read_settings, secret, with_settings, write_if_changed
 from hedgerow.machine.layout import Layout, Ports, find_layout, ports_file
 from hedgerow.machine.prepare import admin_password, prepare
@@ -202,3 +203,10 @@ def test_the_mosquitto_files_belong_to_whom_it_runs_as(layout: Layout) -> None:
     user = next(line for line in (layout.config / "mosquitto.conf").read_text().splitlines() if line.startswith("user"))
     owner = (layout.data_of("mosquitto") / "dynamic-security.json").stat().st_uid
     assert (user == "user root") == (owner == os.getuid())
+
+
+def test_a_link_in_the_broker_s_directory_leads_to_no_other_file(tmp_path: Path) -> None:
+    """One that leads nowhere shows whether links are followed, also to who is not root."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    give(tmp_path, os.getuid(), os.getgid())
+    assert (tmp_path / "link").lstat().st_uid == os.getuid()
