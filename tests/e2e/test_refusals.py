@@ -14,14 +14,20 @@ from typing import Any
 
 import pytest
 
+from edge_common.link.identity import IdentityFiles
 from edge_common.link.token_text import parse_token
 from edge_common.model.errors import Unauthenticated
+from edge_common.model.ids import ChildId
 from edge_common.plumbing.http_client import HttpClient
+from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.pki import certificate_fingerprint, load_or_make_key, open_authority
-from edge_common.wire import routes
+from edge_common.wire import routes, topics
+from edge_common.wire.codec import encode
 from edge_common.wire.join_messages import ChildKind, JoinRequest, what_is_proven
+from edge_common.wire.messages import Presence
 from net_manager.adapters import namespaces
 from tests.parts import netns
+from tests.parts.heard import Heard
 from tests.parts.many_hosts import IMAGE, ManyHosts, Running, many_hosts
 from tests.parts.stack import sla
 from tests.parts.tiers import BROKER, CLUSTER, MQTT_PORT, NODE, WorkerHost, id_of, token_file_of
@@ -210,6 +216,30 @@ class TestBroker:
         claimant.start_engine()
         eventually(lambda: readiness(hosts, "worker2") == "ready", WAIT_S)
         assert "mqtt_disconnected" not in victim.host.log(NODE).partition("event=mqtt_connected")[2]
+
+    def test_a_node_that_speaks_for_another(
+        self, hosts: ManyHosts, before: set[Running], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As itself, with its own certificate, password and id; but on the other's topic."""
+        victim, claimant, cluster = hosts.workers["worker1"], hosts.workers["worker2"], hosts.clusters["cluster1"]
+        claimant.host.kill(NODE)
+        identity = IdentityFiles(claimant.data_dir).load()
+        assert identity is not None
+        heard = Heard()
+        transport = MqttTransport(identity.endpoint, str(identity.child_id), heard)
+        namespaces.within(claimant.host.plug.path, transport.start)
+        try:
+            eventually(lambda: heard.connects, WAIT_S)
+            forged = topics.presence(ChildId(id_of(victim.data_dir)))
+            transport.publish(forged, encode(Presence(is_online=False)), is_retained=True)
+            said(lambda: caplog.text, "event=publish_refused", forged, "Not authorized")
+        finally:
+            transport.stop()
+        claimant.start_engine()
+        eventually(lambda: readiness(hosts, "worker2") == "ready", WAIT_S)
+        changes = [line for line in cluster.host.log(CLUSTER).splitlines() if "event=readiness" in line]
+        assert id_of(claimant.data_dir) in changes[-1]
+        assert readiness(hosts, "worker1") == "ready"
 
     def test_a_broker_that_is_not_ours_is_told_nothing(
         self, hosts: ManyHosts, before: set[Running], tmp_path: Path
