@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from edge_common.model.errors import Broken, Conflict, Unreachable
+from edge_common.model.errors import Broken, Conflict, HedgerowError, Unreachable
 from edge_common.plumbing.data_dir import DataDirectory
 from edge_common.plumbing.documents.codec import decode, encode
 from edge_common.plumbing.documents.interface import Documents
@@ -105,7 +105,7 @@ class StoreLease:
         patience = Patience(self._length_s)
         while not self._stopping.is_set():
             begun_s = self._now_s()
-            if self._try_to_take(patience, begun_s):
+            if self._try_to_take(patience):
                 self._renewed(begun_s)
                 return self._keep()
             self._stopping.wait(self._length_s / LOOKS)
@@ -131,7 +131,7 @@ class StoreLease:
                 self._threads.append(thread)
         return True
 
-    def _try_to_take(self, patience: Patience, now_s: float) -> bool:
+    def _try_to_take(self, patience: Patience) -> bool:
         holder = self._directory.claim()
         if holder is None:
             self._stand_by(f"another process uses {self._directory}")
@@ -144,7 +144,7 @@ class StoreLease:
                 return True
             if found.tier != self._mine.tier:
                 raise Broken(f"This store is a {found.tier}'s; give this {self._mine.tier} a store_url of its own.")
-            if patience.may_take(found, self._mine, now_s):
+            if patience.may_take(found, self._mine, self._now_s()):  # after the read, which may have taken long
                 return self._write(self._mine, found)
             self._stand_by(f"{found.where} acts on this store")
         except Conflict:
@@ -167,7 +167,7 @@ class StoreLease:
                     self._lose(f"{found.where} has taken it" if found else "its document was deleted")
                 elif self._write(self._mine, found):
                     self._renewed(begun_s)
-            except Unreachable as error:
+            except HedgerowError as error:
                 logger.warning("event=store_lease_not_renewed reason=%r", str(error))
 
     def _watch_deadline(self) -> None:
@@ -189,7 +189,7 @@ class StoreLease:
             found = self._read()
             if found is not None and found.process == self._mine.process:
                 self._write(replace(self._mine, holder=""), found)
-        except Unreachable as error:
+        except HedgerowError as error:
             logger.warning("event=store_lease_not_given_back reason=%r", str(error))
 
     def _read(self) -> Lease | None:
