@@ -1,6 +1,5 @@
 """`hedgerow api-token ...`: personal tokens for programs."""
 
-import re
 import sys
 import time
 from typing import Annotated
@@ -8,18 +7,17 @@ from urllib.parse import quote
 
 import typer
 
-from edge_common.model.errors import InvalidInput
+from hedgerow.cli.durations import left, ttl_s
 from hedgerow.cli.names import pick
 from hedgerow.cli.output import Format, Output, age, say, show_data, show_rows, stderr
 from hedgerow.cli.session import connect
 
 app = typer.Typer(help="Personal API tokens, for programs that act in your name.", no_args_is_help=True)
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _COLUMNS = (
     ("TOKEN", lambda t: t["name"]),
     ("ROLES", lambda t: ", ".join(t["scopes"])),
-    ("EXPIRES", lambda t: _left(t["expires_at"])),
+    ("EXPIRES", lambda t: left(t["expires_at"])),
     ("USED", lambda t: f"{age(time.time() - t['last_used_at'])} ago" if t["last_used_at"] else "never"),
     ("USER", lambda t: t["username"]),
     ("ID", lambda t: t["token_id"]),
@@ -47,7 +45,7 @@ def create(
 
         HEDGEROW_TOKEN=$(cat token) hedgerow deploy shop.yaml
     """
-    body = {"name": name, "ttl": _seconds(ttl), **({"scopes": roles} if roles else {})}
+    body = {"name": name, "ttl": ttl_s(ttl), **({"scopes": roles} if roles else {})}
     made = connect().request("POST", "/api/tokens", json=body)
     if output is not Format.TABLE:
         show_data(made, output)
@@ -80,15 +78,3 @@ def rm(
     known = api.get("/api/tokens", {"user": user or None})
     found = pick("token", token, ((each, (each["token_id"], each["name"])) for each in known))
     say(api.request("DELETE", f"/api/tokens/{quote(found['token_id'], safe='')}")["message"])
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if match is None:
-        raise InvalidInput(f"--ttl {text}: write a number and s, m, h or d, as in 30d.")
-    return int(match.group(1)) * _UNITS_S[match.group(2)]
-
-
-def _left(expires_at: float) -> str:
-    left_s = expires_at - time.time()
-    return f"in {age(left_s)}" if left_s > 0 else "expired"

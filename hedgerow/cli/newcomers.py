@@ -1,16 +1,14 @@
 """`hedgerow token ...` and `hedgerow waiting ...`: who may become a cluster or a node."""
 
-import re
 import sys
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import typer
 
-from edge_common.model.errors import InvalidInput
 from edge_common.plumbing.addresses import is_loopback
+from hedgerow.cli.durations import left, ttl_s
 from hedgerow.cli.names import find_cluster, pick
 from hedgerow.cli.output import Format, Output, age, say, show_data, show_rows, stderr
 from hedgerow.cli.session import Api, connect
@@ -24,12 +22,11 @@ OfCluster = Annotated[
 Token = Annotated[str, typer.Argument(help="Its id.", show_default=False)]
 Newcomer = Annotated[str, typer.Argument(help="Name or id.", show_default=False)]
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _EVERYWHERE = ("", "0.0.0.0", "::")
 _TOKEN_COLUMNS = (
     ("TOKEN", lambda t: t["token_id"]),
     ("STATE", lambda t: t["state"]),
-    ("EXPIRES", lambda t: _left(t["expires_at"])),
+    ("EXPIRES", lambda t: left(t["expires_at"])),
     ("USES", lambda t: f"{t['uses']}/{t['max_uses']}" if t["max_uses"] else t["uses"]),
     ("ADMITS", lambda t: f"a {t['kind']}"),
     ("NOTE", lambda t: t["note"]),
@@ -63,7 +60,7 @@ def create(
     """
     api = connect()
     of = find_cluster(api, cluster) if cluster else None
-    body = {"ttl": _seconds(ttl), "note": note, **({"max_uses": uses} if uses else {})}
+    body = {"ttl": ttl_s(ttl), "note": note, **({"max_uses": uses} if uses else {})}
     _show_new(api, of, api.request("POST", _base(of, "join-tokens"), json=body), output)
 
 
@@ -161,23 +158,9 @@ def _show_new(api: Api, cluster: Mapping[str, Any] | None, made: Mapping[str, An
         url = urlunsplit(("https", f"HOST:{urlsplit(url).port}", "", "", ""))
         stderr().print("Put the address in place of HOST under which the newcomer reaches it.", markup=False)
     sys.stdout.write(line.format(url=url, token=made["token"]) + "\n")
-    ends = f"expires {_left(made['expires_at'])}" if made["expires_at"] else "never expires"
+    ends = f"expires {left(made['expires_at'])}" if made["expires_at"] else "never expires"
     stderr().print(f"It is not shown again. Token {made['token_id']} {ends}.", markup=False)
 
 
 def _url(host: str, port: int) -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if match is None:
-        raise InvalidInput(f"--ttl {text}: write a number and s, m, h or d, as in 24h.")
-    return int(match.group(1)) * _UNITS_S[match.group(2)]
-
-
-def _left(expires_at: float | None) -> str:
-    if expires_at is None:
-        return "never"
-    left_s = expires_at - time.time()
-    return f"in {age(left_s)}" if left_s > 0 else "expired"

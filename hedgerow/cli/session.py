@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ class Session:
     """A session without a refresh token ends with its token. `ca`: the file with the root's CA, with https://."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     username: str = ""
-    refresh_token: str = ""
+    refresh_token: str = field(default="", repr=False)
     ca: str = ""
 
 
