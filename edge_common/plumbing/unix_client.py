@@ -43,7 +43,7 @@ class _Pool:
 def _pool_of(path: Path, timeout_s: float) -> "HTTPConnectionPool":
     from urllib3 import HTTPConnectionPool, Timeout
     from urllib3.connection import HTTPConnection
-    from urllib3.exceptions import NewConnectionError
+    from urllib3.exceptions import ProtocolError
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -53,7 +53,7 @@ def _pool_of(path: Path, timeout_s: float) -> "HTTPConnectionPool":
                 made.connect(str(path))
             except OSError as error:
                 made.close()
-                raise NewConnectionError(self, f"{error.strerror or error}") from error
+                raise ProtocolError(error.strerror or str(error)) from error
             return made
 
     class Connections(HTTPConnectionPool):

@@ -60,5 +60,5 @@ def test_a_socket_that_a_dead_one_left_is_replaced(tmp_path: Path) -> None:
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"unix://.*no\.sock did not answer GET /x"):
+    with pytest.raises(Unreachable, match=r"unix://.*no\.sock did not answer GET /x: No such file or directory"):
         UnixHttpClient(tmp_path / "no.sock").request("GET", "/x")
