@@ -24,7 +24,8 @@ FRESH_SHARE = 0.5
 
 def keep_server_certificate(authority: Authority, directory: Path, hosts: Sequence[str], now_s: float) -> ServerTls:
     """`server.crt` and `server.key` in the authority's directory, made anew when less than half of their life is left,
-    when another authority made them, or when they lack one of `hosts`."""
+    when another authority made them, when they lack one of `hosts`, or when they do not belong together, as after a
+    crash between the two."""
     files = ServerTls(directory / "server.crt", directory / "server.key", directory / "ca.crt")
     if not _is_fit(authority, files, hosts, now_s):
         made = authority.issue_server(hosts, now_s)
@@ -55,10 +56,10 @@ def _is_fit(authority: Authority, files: ServerTls, hosts: Sequence[str], now_s:
     try:
         certificate = files.certificate.read_text("utf-8")
         return (
-            files.key.exists()
+            matches_key(certificate, PrivateKey(files.key.read_text("utf-8")))
             and is_issued_by(certificate, authority.certificate_pem)
             and certificate_end_s(certificate) - now_s > SERVER_LIFE_S * FRESH_SHARE
             and {PARENT_NAME, *hosts} <= server_names(certificate)
         )
-    except (OSError, InvalidInput):
+    except (OSError, ValueError, InvalidInput):
         return False

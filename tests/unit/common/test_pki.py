@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edge_common.model.errors import Broken, InvalidInput
 from edge_common.plumbing import pki
 from edge_common.plumbing.server_certificate import keep_server_certificate
+from edge_common.plumbing.tls import server_context
 
 NOW_S = 1_800_000_000.0
 DAY_S = 86_400.0
@@ -134,6 +135,19 @@ def test_a_server_certificate_is_kept_while_it_is_fit(authority: pki.Authority, 
     (tmp_path / "ca/server.key").write_text("rubbish")
     (tmp_path / "ca/server.crt").write_text("rubbish")
     kept(["10.0.0.2"], NOW_S)
+
+
+def test_a_server_certificate_whose_key_was_not_written_any_more_is_made_anew(
+    authority: pki.Authority, tmp_path: Path
+) -> None:
+    """As when the machine stops between the two files."""
+    files = keep_server_certificate(authority, tmp_path / "ca", [], NOW_S)
+    files.certificate.write_text(authority.issue_server([], NOW_S).certificate_pem)
+    keep_server_certificate(authority, tmp_path / "ca", [], NOW_S)
+    server_context(files)
+    files.key.write_text("rubbish")
+    keep_server_certificate(authority, tmp_path / "ca", [], NOW_S)
+    server_context(files)
 
 
 def test_a_request_gives_its_key(authority: pki.Authority) -> None:
