@@ -39,11 +39,13 @@ class RateLimit:
 
 
 def network_of(address: str) -> str:
-    """The /64 of an IPv6 address; anything else is itself."""
+    """The /64 of an IPv6 address, the IPv4 address of one that is mapped into IPv6; anything else is itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
     if parsed.version == 4:
         return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))

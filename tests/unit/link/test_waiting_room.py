@@ -99,6 +99,13 @@ class TestRateLimit:
             limit.check("2001:db8::ffff:2")
         limit.check("2001:db8:0:1::1")
 
+    def test_neighbours_that_a_server_for_both_protocols_sees_are_apart(self) -> None:
+        limit = RateLimit(FakeClock(), burst=1, per_s=1.0)
+        limit.check("::ffff:192.0.2.1")
+        limit.check("::ffff:192.0.2.2")
+        with pytest.raises(RateLimited):
+            limit.check("192.0.2.1")
+
     def test_its_memory_is_bounded(self) -> None:
         limit = RateLimit(FakeClock(), burst=1, per_s=1.0, capacity=10)
         for number in range(1_000):
