@@ -170,12 +170,15 @@ class JoinTokens:
         pinned = replace(token, ca_fingerprint=self._ca_fingerprint)
         if pinned != token or not self._file.exists():
             write_secret(self._file, f"{pinned}\n")
-        if self._documents.get(JOIN_TOKENS, token.token_id) is None:
+        found = self._documents.get(JOIN_TOKENS, token.token_id)
+        if found is None:
             record = TokenRecord(
                 token.token_id, self._kind, hash_secret(token.secret), self._clock.now_s(), note="this machine's file",
                 is_file=True,
             )  # fmt: skip
             self._documents.put(JOIN_TOKENS, encode(record, token.token_id))
+        elif _is_cut_off(_record(found), token):
+            self.rotate(token.token_id)
 
     def take_in(self, file: Path) -> None:
         """The token that a set-up left for the first child: good once, for as long as any from when it was written.
@@ -234,6 +237,11 @@ class JoinTokens:
 
 def _record(document: Document) -> TokenRecord:
     return decode(TokenRecord, {**document, "token_id": document["_id"]})
+
+
+def _is_cut_off(record: TokenRecord, token: JoinToken) -> bool:
+    """Whether a rotation ended before it reached the file, which holds `token`."""
+    return record.is_file and not record.is_revoked and not is_secret_of(token.secret, record.secret_hash)
 
 
 def _refused(ground: Ground, message: str = "") -> JoinRefused:

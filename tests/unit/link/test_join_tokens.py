@@ -187,6 +187,24 @@ class TestFile:
         tokens.ensure_file()
         assert tokens.use(file.read_text(), ChildKind.NODE)
 
+    def test_works_again_after_a_rotation_that_did_not_reach_it(self, tokens: JoinTokens, file: Path) -> None:
+        tokens.ensure_file()
+        before = file.read_text()
+        tokens.rotate(before.partition(".")[0])
+        file.write_text(before)
+        tokens.ensure_file()
+        assert tokens.use(file.read_text(), ChildKind.NODE)
+        with pytest.raises(JoinRefused):
+            tokens.use(before, ChildKind.NODE)
+
+    def test_stays_revoked(self, tokens: JoinTokens, file: Path) -> None:
+        tokens.ensure_file()
+        before = file.read_text()
+        tokens.revoke(before.partition(".")[0])
+        tokens.ensure_file()
+        with pytest.raises(JoinRefused, match="revoked"):
+            tokens.use(file.read_text(), ChildKind.NODE)
+
     def test_is_dead_where_others_can_come_in(self, tokens: JoinTokens, file: Path) -> None:
         tokens.ensure_file()
         text = file.read_text()
