@@ -9,9 +9,9 @@ from pathlib import Path
 from edge_common.model.errors import InvalidInput
 from edge_common.plumbing.clock import SystemClock
 from edge_common.plumbing.documents.open import open_documents
+from edge_common.plumbing.files import read_or_make_secret
 from edge_common.plumbing.http_server import HttpServer
 from edge_common.plumbing.mailbox import Mailbox
-from edge_common.plumbing.secret_file import read_or_make_secret
 from net_manager.adapters.api import create_api
 from net_manager.adapters.kernel import LinuxKernel
 from net_manager.adapters.place_store import DocumentPlaceStore

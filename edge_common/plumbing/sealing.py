@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge_common.model.errors import Broken, InvalidInput
-from edge_common.plumbing.secret_file import read_or_make_secret, write_secret
+from edge_common.plumbing.files import read_or_make_secret, write_secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -105,7 +105,7 @@ def load_or_make_sealing_key(file: Path) -> SealingKey:
     if len(kept) == 2 and kept[0] == mark:
         return SealingKey(secret, kept[1])
     key = SealingKey(secret)
-    write_secret(public_file, f"{mark} {key.public}")
+    write_secret(public_file, f"{mark} {key.public}\n")
     return key
 
 

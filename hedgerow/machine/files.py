@@ -1,48 +1,30 @@
 """Writing the machine's files: whole or not at all, only when they change, and secrets for root's eyes alone."""
 
 import contextlib
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge_common.model.errors import InvalidInput
+from edge_common.plumbing.files import SECRET_MODE, read_or_make_secret, write_whole
 
-SECRET = 0o600
+SECRET = SECRET_MODE
 _PASSWORD_BYTES = 24
 
 
 def write_if_changed(path: Path, text: str, mode: int = 0o644) -> bool:
-    """Whether it wrote. The file has its mode from its first moment on."""
+    """Whether it wrote."""
     with contextlib.suppress(FileNotFoundError):
         if path.read_text() == text and path.stat().st_mode & 0o777 == mode:
             return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, text, mode)
     return True
 
 
 def secret(path: Path) -> str:
     """The secret in the file; made up and written there the first time."""
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        value = secrets.token_urlsafe(_PASSWORD_BYTES)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_if_changed(path, value + "\n", SECRET)
-        return value
+    return read_or_make_secret(path, lambda: secrets.token_urlsafe(_PASSWORD_BYTES))
 
 
 def read_settings(path: Path) -> dict[str, str]:

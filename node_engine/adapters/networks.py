@@ -9,8 +9,8 @@ from edge_common.model.errors import InvalidInput, Unauthenticated, Unreachable
 from edge_common.model.ids import InstanceId
 from edge_common.model.network import PortMapping, Subnet
 from edge_common.plumbing.addresses import is_loopback
+from edge_common.plumbing.files import read_secret
 from edge_common.plumbing.http_client import HttpClient, Params
-from edge_common.plumbing.secret_file import read_secret
 from edge_common.plumbing.unix_client import SCHEME, UnixHttpClient
 from edge_common.wire import routes
 from edge_common.wire.codec import from_document, to_document

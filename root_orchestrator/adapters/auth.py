@@ -15,8 +15,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge_common.model.errors import Broken, Unauthenticated
 from edge_common.plumbing.clock import Clock
+from edge_common.plumbing.files import read_or_make_secret
 from edge_common.plumbing.heap import give_back_large_blocks
-from edge_common.plumbing.secret_file import read_or_make_secret
 from root_orchestrator.adapters.login_limiter import LoginLimiter
 from root_orchestrator.core import api_tokens
 from root_orchestrator.core.organizations import default_organization
