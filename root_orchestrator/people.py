@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from edge_common.model.errors import NotFound, Unauthenticated
+from edge_common.model.errors import InvalidInput, NotFound, Unauthenticated
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core import api_tokens, organizations, sessions, stored_values, users
 from root_orchestrator.core.api_tokens import ApiToken, Asked
@@ -47,6 +47,7 @@ class People:
 
     def create_user(self, actor: Actor, user: User) -> User:
         created = users.created(actor, user, self._intents.user(user.username))
+        self._require_organization(created.organization)
         self._intents.put_user(created)
         return created
 
@@ -55,6 +56,7 @@ class People:
         changed = users.changed(actor, user, change, len(self._intents.applications(username)))
         users.check_replacement(changed, self._intents.users())
         if changed.organization != user.organization:
+            self._require_organization(changed.organization)
             stored_values.refuse_owner(username, len(self._values.owned(username)))
         self._intents.put_user(changed)
         if changed.password_hash != user.password_hash:
@@ -162,6 +164,11 @@ class People:
         if user is None:
             raise NotFound(f"There is no user {username}.")
         return user
+
+    def _require_organization(self, organization_id: str) -> None:
+        """It may be gone since its name was looked up. Raises InvalidInput."""
+        if self._store.organization(organization_id) is None:
+            raise InvalidInput(f"organization: there is no organisation {organization_id}.", "organization")
 
     def _organization(self, actor: Actor, organization_id: str, verb: Verb) -> Organization:
         return organizations.visible(actor, self._store.organization(organization_id), organization_id, verb)

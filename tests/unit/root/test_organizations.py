@@ -2,10 +2,14 @@
 
 import pytest
 
+from edge_common.model.errors import InvalidInput
+from root_orchestrator.core.permissions import Identity, Role
 from root_orchestrator.core.records import DEFAULT_ORGANIZATION, User
+from root_orchestrator.core.users import UserChange
 from tests.unit.root.world import PASSWORDS, Client, Json, World, microservice, sla
 
 PASSWORD = "a-long-password"
+ADMIN_IDENTITY = Identity("Admin", DEFAULT_ORGANIZATION, (Role.ADMIN,))
 
 
 @pytest.fixture
@@ -139,3 +143,15 @@ def test_a_user_from_before_there_were_organisations(world: World) -> None:
     assert isinstance(user, User)
     assert world.client(user).get("/api/user/old")["organization"] == "root"
     assert "old" in {each["username"] for each in world.client().get("/api/users/root")}
+
+
+def test_nobody_gets_into_an_organisation_that_was_deleted_at_the_same_moment(world: World) -> None:
+    """The name is looked up before the mailbox's turn comes."""
+    gone = organization(world, "acme")
+    register(world, "bob", "")
+    world.client().delete(f"/api/organization/{gone}")
+    with pytest.raises(InvalidInput, match="organization: "):
+        world.people.create_user(ADMIN_IDENTITY, User("eve", "x", (), organization=gone))
+    with pytest.raises(InvalidInput, match="organization: "):
+        world.people.change_user(ADMIN_IDENTITY, "bob", UserChange(organization=gone))
+    assert world.store.user("eve") is None and world.store.users(gone) == []
