@@ -9,29 +9,28 @@ from edge_common.plumbing.http_app import read_json
 from edge_common.wire.sla import MAX_REPLICAS
 from edge_common.wire.strict import Flag, ListOf, Part, StrictSchema, Text, Whole, load
 from root_orchestrator.core.api_tokens import MAX_TTL_S, MIN_TTL_S
-
-_MAX_PASSWORD = 1024
+from root_orchestrator.core.users import MAX_PASSWORD
 
 
 class LoginBody(StrictSchema):
     username = Text(required=True, max_length=128)
-    password = Text(required=True, max_length=_MAX_PASSWORD)
+    password = Text(required=True, max_length=MAX_PASSWORD)
     organization_name = Text(max_length=128)
 
 
 class RegisterBody(StrictSchema):
     username = Text(required=True, max_length=64)
-    password = Text(required=True, max_length=_MAX_PASSWORD)
+    password = Text(required=True, max_length=MAX_PASSWORD)
     email = Text(max_length=320)
     organization = Text(max_length=128)
     roles = ListOf(Text(max_length=64), max_items=16)
 
 
 class UserBody(StrictSchema):
-    """What is left out stays as it is. All but `email` are the Admin's to set."""
+    """What is left out stays as it is. Of oneself one sets the `email` alone."""
 
     email = Text(max_length=320)
-    password = Text(max_length=_MAX_PASSWORD)
+    password = Text(max_length=MAX_PASSWORD)
     organization = Text(max_length=128)
     roles = ListOf(Text(max_length=64), max_items=16)
 
@@ -57,8 +56,8 @@ class ApiTokenBody(StrictSchema):
 
 
 class PasswordBody(StrictSchema):
-    old_password = Text(data_key="oldPassword", required=True, max_length=_MAX_PASSWORD)
-    new_password = Text(data_key="newPassword", required=True, max_length=_MAX_PASSWORD)
+    old_password = Text(data_key="oldPassword", required=True, max_length=MAX_PASSWORD)
+    new_password = Text(data_key="newPassword", required=True, max_length=MAX_PASSWORD)
 
 
 class DescriptionBody(StrictSchema):

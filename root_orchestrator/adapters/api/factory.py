@@ -1,6 +1,5 @@
 """Puts the API together."""
 
-from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -37,14 +36,7 @@ is one sentence and, when one field is wrong, its path. Paths, bodies and fields
 _DOCUMENT_PREFIX, _, _DOCUMENT_NAME = routes.DOCUMENT.rpartition("/")
 
 
-def create_api(
-    parts: Parts,
-    *,
-    max_body_bytes: int = MAX_BODY_BYTES,
-    health: Callable[[], Mapping[str, Any]] = dict,
-) -> Flask:
-    """`health` adds to what the health route says; it raises what makes the root unwell."""
-
+def create_api(parts: Parts, *, max_body_bytes: int = MAX_BODY_BYTES) -> Flask:
     def authenticate(incoming: Request) -> Any:
         g.caller = parts.auth.identify(bearer_token(incoming))
         require(g.caller, needs_of(app, incoming.endpoint))
@@ -52,7 +44,7 @@ def create_api(
 
     def tell_health() -> Answer:
         parts.intents.user(ADMIN_USERNAME)
-        return {"status": "ok", "version": version("hedgerow"), **health()}
+        return {"status": "ok", "version": version("hedgerow")}
 
     app = create_app("hedgerow-root", authenticate, max_body_bytes=max_body_bytes)
     audit_requests(app, parts)
