@@ -21,6 +21,8 @@ class Kernel(Protocol):
     def execute(self, commands: Iterable[Command]) -> None:
         """In order; stops at the first that fails."""
 
+    def has_ipv6(self) -> bool: ...
+
     def uplink_mtu(self) -> int | None:
         """That of the link by which the machine reaches others; None when there is none just now."""
 

@@ -14,7 +14,7 @@ from edge_common.model.ids import InstanceId, is_id
 from edge_common.model.network import PortMapping
 from edge_common.plumbing.clock import Clock
 from net_manager.core import links, service_table
-from net_manager.core.links import Names, NodeNetwork, ObservedNamespace
+from net_manager.core.links import InstanceNetwork, Names, NodeNetwork, ObservedNamespace
 from net_manager.core.places import Place, Places, published
 from net_manager.core.service_table import ServiceTable
 from net_manager.ports import Kernel, Store
@@ -63,6 +63,7 @@ class NetService:
         self._may_sweep = not kept.is_fresh
         self._strangers: dict[InstanceId, ObservedNamespace] = {}
         self._table = ServiceTable()
+        self._has_v6 = parts.kernel.has_ipv6()
         self._trouble = "It has only just begun."
         self._failures = 0
         self._repair_at_s = parts.clock.monotonic_s()
@@ -80,6 +81,10 @@ class NetService:
             self._repair()
             self._repair_at_s = now_s + self._pause_s()
         return self._repair_at_s - now_s
+
+    @property
+    def has_v6(self) -> bool:
+        return self._has_v6
 
     def status(self) -> Status:
         places = self._places
@@ -161,15 +166,23 @@ class NetService:
     def _publish(self, without: InstanceId | None = None) -> None:
         """Ports of the node lead to those that are there, but for one that is about to go."""
         staying = [place for place in self._places.all() if place.instance_id != without]
-        wanted = replace(self._table, published=published(staying))
+        ports = {port: target for port, target in published(staying).items() if self._has_v6 or port.version == 4}
+        wanted = replace(self._table, published=ports)
         changes = service_table.changes(wanted, self._table)
         if changes:
             self._kernel.change_table(changes)
             self._table = wanted
 
-    @property
     def _node(self) -> NodeNetwork:
-        return NodeNetwork(self._places.gateways(), self._mtu, SERVICE_RANGES)
+        """A kernel without IPv6 has the IPv4 half of everything."""
+        gateways, ranges = self._places.gateways(), SERVICE_RANGES
+        if not self._has_v6:
+            gateways = frozenset(each for each in gateways if each.version == 4)
+            ranges = frozenset(each for each in ranges if each.version == 4)
+        return NodeNetwork(gateways, self._mtu, ranges)
+
+    def _network(self, place: Place) -> InstanceNetwork:
+        return place.network if self._has_v6 else links.without_v6(place.network)
 
     def _repair(self) -> None:
         try:
@@ -217,7 +230,7 @@ class NetService:
     def _build(self, places: Iterable[Place]) -> None:
         """One that cannot be built does not keep the others from it; the first such error is raised in the end."""
         wanted = tuple(places)
-        node = self._node
+        node = self._node()
         if not node.gateways:
             return
         namespaces = [self._names.namespace(place.instance_id) for place in wanted]
@@ -226,7 +239,7 @@ class NetService:
         errors: list[HedgerowError] = []
         for place in wanted:
             try:
-                self._kernel.execute(links.instance_changes(self._names, node, place.network, observed))
+                self._kernel.execute(links.instance_changes(self._names, node, self._network(place), observed))
             except HedgerowError as error:
                 logger.warning("event=build_failed instance=%s detail=%r", place.instance_id, str(error))
                 errors.append(error)

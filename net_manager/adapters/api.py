@@ -60,12 +60,18 @@ def create_api(service: NetService, ask: Ask, names: Names, config: NodeConfig, 
     def instances() -> Response:
         places, strangers = ask(service.known)
         return _answer(
-            InstancePlaces((*(_place(names, each) for each in places), *(_stranger(names, each) for each in strangers)))
+            InstancePlaces(
+                (
+                    *(_place(names, each, has_v6=service.has_v6) for each in places),
+                    *(_stranger(names, each) for each in strangers),
+                )
+            )
         )
 
     def attach(instance_id: str) -> Response:
         ports = from_document(InstanceWish, read_json()).ports
-        return _answer(_place(names, ask(lambda: service.attach(InstanceId(instance_id), _checked(ports)))))
+        place = ask(lambda: service.attach(InstanceId(instance_id), _checked(ports)))
+        return _answer(_place(names, place, has_v6=service.has_v6))
 
     def detach(instance_id: str) -> Response:
         ask(lambda: service.detach(InstanceId(instance_id)))
@@ -105,8 +111,9 @@ def _subnet(twins: Twins) -> Subnet:
     return Subnet(str(twins.v4), str(twins.v6))
 
 
-def _place(names: Names, place: Place) -> InstancePlace:
-    return InstancePlace(place.instance_id, _path(names, place.instance_id), str(place.v4.ip), str(place.v6.ip))
+def _place(names: Names, place: Place, *, has_v6: bool) -> InstancePlace:
+    ip_v6 = str(place.v6.ip) if has_v6 else ""
+    return InstancePlace(place.instance_id, _path(names, place.instance_id), str(place.v4.ip), ip_v6)
 
 
 def _stranger(names: Names, instance_id: InstanceId) -> InstancePlace:

@@ -12,6 +12,8 @@ from net_manager.core.commands import Command, Ip
 from net_manager.core.links import Names, Observed
 from net_manager.core.service_table import ServiceTable, TableChange
 
+_IPV6 = Path("/proc/sys/net/ipv6")
+
 
 class LinuxKernel:
     """`host` is the namespace that counts as the node's own; None is the process's."""
@@ -27,6 +29,9 @@ class LinuxKernel:
 
     def execute(self, commands: Iterable[Command]) -> None:
         self._netlink.execute(commands)
+
+    def has_ipv6(self) -> bool:
+        return _IPV6.exists()
 
     def uplink_mtu(self) -> int | None:
         uplink = self._view.uplink()

@@ -19,6 +19,7 @@ INNER_LINK = "eth0"
 LOOPBACK = "lo"
 DEFAULT_LINK = "default"
 """In the names of sysctls: links that come later."""
+IPV6_SYSCTLS = "net/ipv6/"
 FORWARDING_V6 = "net/ipv6/conf/all/forwarding"
 MOST_PREFIX = 4
 _LINK_NAME_LENGTH = 15
@@ -177,6 +178,7 @@ def host_sysctls(names: Names, node: NodeNetwork) -> dict[str, str]:
     }
     if any(address.version == 6 for address in node.gateways):
         wanted[FORWARDING_V6] = "1"
+        wanted[f"net/ipv6/conf/{names.bridge}/disable_ipv6"] = "0"
         wanted[f"net/ipv6/conf/{names.bridge}/accept_dad"] = "0"
         wanted[f"net/ipv6/conf/{names.bridge}/accept_ra"] = "0"
     return wanted
@@ -234,7 +236,7 @@ def _instance(names: Names, node: NodeNetwork, instance: InstanceNetwork, observ
     if outer is None or outer.master != names.bridge:
         yield do.Attach(link, names.bridge)
     yield from _link(link, "", observed.host if outer else ObservedNamespace(), node.mtu)
-    yield from _sysctls(INSTANCE_SYSCTLS, inside, namespace)
+    yield from _sysctls(instance_sysctls(instance), inside, namespace)
     if not (inside.links.get(LOOPBACK) and inside.links[LOOPBACK].is_up):
         yield do.SetUp(LOOPBACK, namespace)
     yield from _link(INNER_LINK, namespace, inside, node.mtu, instance.addresses)
@@ -261,6 +263,20 @@ def _default_routes(instance: InstanceNetwork, inside: ObservedNamespace, namesp
         destination: Network = ANY_V4 if gateway.version == 4 else ANY_V6
         if (destination, gateway) not in inside.routes:
             yield do.AddRoute(destination, gateway, INNER_LINK, namespace)
+
+
+def instance_sysctls(instance: InstanceNetwork) -> dict[str, str]:
+    """A kernel without IPv6 has no such keys."""
+    has_v6 = any(address.version == 6 for address in instance.addresses)
+    return {key: value for key, value in INSTANCE_SYSCTLS.items() if has_v6 or not key.startswith(IPV6_SYSCTLS)}
+
+
+def without_v6(network: InstanceNetwork) -> InstanceNetwork:
+    return InstanceNetwork(
+        network.instance_id,
+        frozenset(address for address in network.addresses if address.version == 4),
+        frozenset(gateway for gateway in network.gateways if gateway.version == 4),
+    )
 
 
 def _sysctls(wanted: Mapping[str, str], seen: ObservedNamespace, namespace: str) -> Iterator[Command]:

@@ -42,6 +42,7 @@ class FakeKernel:
         self.refuses: set[str] = set()
         self.trouble = ""
         self.cannot_forget = False
+        self.knows_ipv6 = True
         self.published: dict[Published, Target] = {}
         self.commands_left: int | None = None
         self.mtu: int | None = 1500
@@ -60,6 +61,9 @@ class FakeKernel:
                 raise Broken(f"The kernel refused {command}.")
             self._do(command)
             self.executed.append(command)
+
+    def has_ipv6(self) -> bool:
+        return self.knows_ipv6
 
     def uplink_mtu(self) -> int | None:
         return self.mtu

@@ -105,6 +105,16 @@ def test_a_death_between_any_two_commands_is_made_good(host: Host) -> None:
         host.instances.update(kept)
 
 
+def test_where_ipv6_is_switched_off_instances_have_it_all_the_same(host: Host) -> None:
+    for key in ("default", "all"):
+        host.netlink.execute([do.SetSysctl(f"net/ipv6/conf/{key}/disable_ipv6", "1")])
+    first, second = (host.want(name, f"10.16.0.{n}/26", f"fc00::{n}/120") for name, n in (("a", 2), ("b", 3)))
+    host.settle()
+    assert host.wanted_changes() == ()
+    assert netns.pings(host.inside(first), "fc00::1")
+    assert netns.pings(host.inside(second), "fc00::2")
+
+
 def test_a_name_without_a_namespace_is_swept_or_filled(host: Host) -> None:
     for name in ("a", "gone"):
         (namespaces.DIRECTORY / host.names.namespace(InstanceId(name))).touch()

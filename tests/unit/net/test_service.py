@@ -179,6 +179,19 @@ def test_a_port_leads_to_one_instance_only(world: World) -> None:
     service.attach(InstanceId("c"), (WEB,))
 
 
+def test_a_kernel_without_ipv6_has_the_other_half(world: World) -> None:
+    world.kernel.knows_ipv6 = False
+    service = world.ready()
+    place = service.attach(A, (WEB,))
+    assert not [command for command in world.kernel.executed if "ipv6" in str(command).lower()]
+    assert world.kernel.spaces["tst-a"].links["eth0"].addresses == {place.v4}
+    assert world.kernel.published == {Published(4, Transport.TCP, 8080): Target(place.v4.ip, 80)}
+    world.kernel.executed.clear()
+    world.clock.advance(REPAIR_S)
+    service.tick()
+    assert world.kernel.executed == []
+
+
 def test_drift_is_repaired_in_time(world: World) -> None:
     service = world.ready(A)
     world.kernel.execute([do.SetMtu("eth0", 1280, "tst-a"), do.RemoveLink(NAMES.link(A))])
