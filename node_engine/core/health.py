@@ -23,23 +23,29 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Answers in a row; times are monotonic. `due_s` is None while a question is under way."""
+    """Answers in a row, and what was wrong in the last one; times are monotonic.
+
+    `due_s` is None while a question is under way.
+    """
 
     due_s: float | None
     asked: int = 0
     successes: int = 0
     failures: int = 0
     failed_at_s: float = float("-inf")
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`detail` is the last thing that was wrong, "" while all is well."""
-
     probes: Probes
     health: Health
     tallies: Mapping[ProbeRole, Tally] = field(default_factory=dict)
-    detail: str = ""
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, of readiness before liveness; "" while both are well."""
+        return next((tally.detail for tally in self.tallies.values() if tally.detail), "")
 
 
 def began(probes: Probes, now_s: float) -> Checked:
@@ -76,7 +82,7 @@ def heard(checked: Checked, role: ProbeRole, answer: Answer, now_s: float) -> tu
     if probe is None or tally is None:
         return checked, ""
     tally = _counted(probe, tally, answer, now_s)
-    checked = replace(_with(checked, role, tally), detail=answer.detail)
+    checked = _with(checked, role, tally)
     if answer.is_well and tally.successes >= probe.successes:
         return _well(checked, role, now_s), ""
     if not answer.is_well and tally.failures >= probe.failures:
@@ -97,7 +103,7 @@ def _asking(checked: Checked, roles: tuple[ProbeRole, ...], now_s: float) -> Che
 
 def _counted(probe: Probe, tally: Tally, answer: Answer, now_s: float) -> Tally:
     gap_s = min(probe.interval_s, FIRST_GAP_S * 2.0 ** min(max(tally.asked, 1) - 1, _MAX_DOUBLINGS))
-    tally = replace(tally, due_s=now_s + gap_s)
+    tally = replace(tally, due_s=now_s + gap_s, detail=answer.detail)
     if answer.is_well:
         return replace(tally, successes=tally.successes + 1, failures=0, failed_at_s=float("-inf"))
     if now_s - tally.failed_at_s < probe.interval_s * _EARLY:

@@ -77,6 +77,22 @@ def test_one_failure_between_successes_changes_nothing() -> None:
     assert set(seen) == {Health.HEALTHY}
 
 
+def test_what_is_wrong_stands_while_another_probe_is_well() -> None:
+    """Each change of it is written and reported, so it must not come and go with every answer."""
+    said: list[str] = []
+
+    def say(role: ProbeRole, _: float) -> Answer:
+        return BAD if role is ProbeRole.READINESS else WELL
+
+    checked = began(Probes(readiness=TCP, liveness=TCP), 0.0)
+    for step in range(10):
+        now_s = float(step) * 5.0 + 1.0
+        for role in due(checked, now_s):
+            checked, _ = heard(asked(checked, role), role, say(role, now_s), now_s)
+            said.append(checked.detail)
+    assert set(said) == {BAD.detail}
+
+
 def test_never_ready_in_time_is_unhealthy_and_liveness_goes_on() -> None:
     checked, why, _ = live(
         began(Probes(readiness=TCP, liveness=TCP), 0.0),
