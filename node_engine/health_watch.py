@@ -64,16 +64,12 @@ class HealthWatch:
                 )
 
     def ask(self) -> float:
-        """Put the questions that are due; returns the seconds until the next ones are."""
+        """Put the questions that are due, the oldest first; returns the seconds until the next ones are."""
         now_s = self._clock.monotonic_s()
-        next_s = float("inf")
-        for followed in self._followed.values():
-            wake_s = health.wake_s(followed.checked)
-            if wake_s is not None and wake_s <= now_s:
-                self._put(followed, now_s)
-                wake_s = health.wake_s(followed.checked)
-            if wake_s is not None:
-                next_s = min(next_s, wake_s)
+        due = [each for each in self._followed.values() if _wake_s(each) <= now_s]
+        for followed in sorted(due, key=_wake_s):
+            self._put(followed, now_s)
+        next_s = min(map(_wake_s, self._followed.values()), default=float("inf"))
         return max(next_s - now_s, FULL_RETRY_S)
 
     def heard(self, event: ProbeAnswered) -> Judgement | None:
@@ -96,6 +92,11 @@ class HealthWatch:
                 self._pool.submit(
                     partial(_ask, self._prober, followed.key, followed.runtime, followed.address, role, probe)
                 )
+
+
+def _wake_s(followed: _Followed) -> float:
+    wake_s = health.wake_s(followed.checked)
+    return float("inf") if wake_s is None else wake_s
 
 
 def _ask(prober: Prober, key: TaskKey, runtime: str, address: str, role: ProbeRole, probe: Probe) -> ProbeAnswered:
