@@ -1,20 +1,25 @@
 """The one writer of applications and services. Runs on the mailbox's thread."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edge_common.model.errors import InvalidInput
+from edge_common.model.errors import HedgerowError, InvalidInput
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.sla import MicroserviceSla, Sla
 from edge_common.plumbing.clock import Clock
-from root_orchestrator.core import intents
+from root_orchestrator.core import intents, versions
 from root_orchestrator.core.admission import NO_APPLICATION, ApplicationDraft, ServiceDraft, admit, admit_service
 from root_orchestrator.core.changes import Change, Made
 from root_orchestrator.core.ownership import check_may_add_services, visible_application, visible_service
 from root_orchestrator.core.permissions import Actor, Permission, Resource, Verb
 from root_orchestrator.core.records import Application, ServiceIntent
+from root_orchestrator.core.rollout import Verdict
+from root_orchestrator.core.updates import Phase, Rollout
 from root_orchestrator.ports import IntentStore, Nudge
 from root_orchestrator.values import Values
+
+logger = logging.getLogger(__name__)
 
 CHANGE_SERVICE = Permission(Verb.CHANGE, Resource.SERVICE)
 DELETE_SERVICE = Permission(Verb.DELETE, Resource.SERVICE)
@@ -81,7 +86,7 @@ class Manager:
         draft = admit_service(sla, application.name, application.namespace)
         self._check_addresses([draft], lambda: [application])
         (draft,) = self._resolved([draft], application.owner)
-        return self._write(intents.update_service(application, service, draft))
+        return self._write(intents.update_service(application, service, draft, self._clock.now_s()))
 
     def scale(self, actor: Actor, service_id: ServiceId, replicas: int) -> Change:
         return self._write(intents.scale(*self._service(actor, service_id, CHANGE_SERVICE), replicas))
@@ -101,6 +106,39 @@ class Manager:
         gone = [s.service_id for s in self._store.services_by_id(service_ids) if s.is_removed]
         if gone:
             self._store.write(delete_services=gone)
+
+    def note_rollouts(self, verdicts: Sequence[tuple[ServiceIntent, Verdict]]) -> None:
+        """What the scheduler found. Where somebody has changed the service since, it will find anew."""
+        known = {each.service_id: each for each in self._store.services_by_id([i.service_id for i, _ in verdicts])}
+        noted = [self._noted(known[i.service_id], v) for i, v in verdicts if known.get(i.service_id) == i]
+        if noted:
+            self._store.write(put_services=noted)
+            self._nudge.services_changed([service.service_id for service in noted])
+
+    def _noted(self, service: ServiceIntent, verdict: Verdict) -> ServiceIntent:
+        rollout = verdict.rollout
+        logger.info(
+            "event=rollout service=%s revision=%d phase=%s goes_back=%s reason=%r",
+            service.service_id,
+            service.spec_revision,
+            rollout.phase,
+            verdict.goes_back,
+            rollout.reason,
+        )
+        if not verdict.goes_back:
+            return replace(service, rollout=rollout)
+        to = versions.version(service, rollout.stable_revision)
+        try:
+            spec = self._values.renewed(to.spec, self._owner(service))
+        except HedgerowError as error:
+            return _held(service, rollout, f"{rollout.reason} There is no way back: {error}")
+        if spec == service.spec:
+            return _held(service, rollout, f"{rollout.reason} Nothing but values changed, and they have no way back.")
+        return versions.rolled_back(service, to, spec, self._clock.now_s(), rollout.reason)
+
+    def _owner(self, service: ServiceIntent) -> str:
+        application = self._store.application(service.application_id)
+        return application.owner if application else ""
 
     def _write(self, change: Change) -> Change:
         if change.is_empty:
@@ -144,3 +182,7 @@ class Manager:
         application = None if found is None else self._store.application(found.application_id)
         service, owning = visible_service(actor, found, application, service_id, needs)
         return owning, service
+
+
+def _held(service: ServiceIntent, rollout: Rollout, reason: str) -> ServiceIntent:
+    return replace(service, rollout=replace(rollout, phase=Phase.PAUSED, reason=reason))

@@ -12,20 +12,26 @@ from edge_common.model.instance import Assignment
 from edge_common.model.lifecycle import Desired, Reason
 from edge_common.model.node import Readiness
 from edge_common.placement.place import Placement
+from edge_common.placement.requests import Request
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core.placing import decide, recovered, request_of
 from root_orchestrator.core.reconcile import (
     Command,
     FindCluster,
     Forget,
-    Situation,
     Stop,
     grace_ends_s,
     is_gone,
+    judged,
     reconcile,
+    rollout_due_s,
 )
 from root_orchestrator.core.records import ClusterRecord, ServiceIntent
 from root_orchestrator.core.reservations import Reservations
+from root_orchestrator.core.rollout import Verdict
+from root_orchestrator.core.situation import Situation
+from root_orchestrator.core.updates import Phase
+from root_orchestrator.core.versions import spec_of
 from root_orchestrator.ports import IntentStore, World
 
 logger = logging.getLogger(__name__)
@@ -33,15 +39,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Settled:
-    """What one settle changed. `ended_services` were removed and have nothing left; `placed` got a cluster just now."""
+    """What one settle changed. `ended_services` were removed and have nothing left; `placed` got a cluster just now.
+
+    `verdicts` are news of rollouts, each with the intent that it is about.
+    """
 
     puts: list[Assignment] = field(default_factory=list)
     placed: list[Assignment] = field(default_factory=list)
     forgotten: list[Assignment] = field(default_factory=list)
     ended_services: list[ServiceId] = field(default_factory=list)
+    verdicts: list[tuple[ServiceIntent, Verdict]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.puts or self.forgotten or self.ended_services)
+        return bool(self.puts or self.forgotten or self.ended_services or self.verdicts)
 
 
 class Scheduler:
@@ -73,7 +83,7 @@ class Scheduler:
         for assignment in self._placements.all_assignments():
             intent = intents.get(assignment.service_id)
             if intent is not None and assignment.is_placed:
-                self._reservations.count(assignment, request_of(FindCluster(assignment), intent.spec))
+                self._reservations.count(assignment, _request(FindCluster(assignment), intent))
         for cluster in clusters:
             self._reservations.upsert(cluster)
         self._dirty.update(intents)
@@ -104,13 +114,13 @@ class Scheduler:
         self._reservations.remove(cluster_id)
 
     def tick(self) -> None:
-        """What depends on the clock alone: graces that are over, and the end of the brake."""
+        """What depends on the clock alone: graces that are over, rollouts, and the end of the brake."""
         now_s = self._clock.now_s()
         self._check_brake()
         self._dirty.update(service_id for service_id, ends_s in self._graces.items() if ends_s <= now_s)
 
     def due_in_s(self) -> float:
-        """Until the next grace is over."""
+        """Until the next grace is over, or the next rollout goes on."""
         return max(0.0, min(self._graces.values(), default=float("inf")) - self._clock.now_s())
 
     def settle(self) -> Settled:
@@ -146,12 +156,23 @@ class Scheduler:
             self._unplaced.discard(intent.service_id)
             self._graces.pop(intent.service_id, None)
             return
+        situation = self._judge(situation, settled)
         commands = reconcile(situation, self._new_id)
         puts = self._carry_out(commands, situation, settled)
         settled.puts += puts.values()
         self._account(situation, puts, commands)
         for command in commands:
             logger.info("event=decided service=%s command=%s", intent.service_id, _say(command))
+
+    def _judge(self, situation: Situation, settled: Settled) -> Situation:
+        """What is about to go back takes no further step forward."""
+        verdict = judged(situation)
+        rollout = verdict.rollout
+        if verdict.goes_back or rollout != situation.intent.rollout:
+            settled.verdicts.append((situation.intent, verdict))
+        if verdict.goes_back:
+            rollout = replace(rollout, phase=Phase.PAUSED)
+        return replace(situation, intent=replace(situation.intent, rollout=rollout))
 
     def _carry_out(
         self, commands: Sequence[Command], situation: Situation, settled: Settled
@@ -165,7 +186,7 @@ class Scheduler:
             elif isinstance(command, Forget):
                 settled.forgotten.append(command.assignment)
         searches = [command for command in commands if isinstance(command, FindCluster)]
-        requests = [request_of(search, situation.intent.spec) for search in searches]
+        requests = [_request(search, situation.intent) for search in searches]
         answers = self._reservations.place(situation.intent.service_id, requests)
         for search, answer in zip(searches, answers, strict=True):
             decided = decide(search, answer, now_s)
@@ -209,8 +230,9 @@ class Scheduler:
         grace_s = grace_ends_s(situation)
         waits = grace_s is not None or any(not each.is_placed or each.reason is Reason.CLUSTER_LOST for each in after)
         (self._unplaced.add if waits else self._unplaced.discard)(service_id)
-        if grace_s is not None and grace_s > situation.now_s:
-            self._graces[service_id] = grace_s
+        dues = [due for due in (grace_s, rollout_due_s(situation)) if due is not None and due > situation.now_s]
+        if dues:
+            self._graces[service_id] = min(dues)
         else:
             self._graces.pop(service_id, None)
 
@@ -218,6 +240,10 @@ class Scheduler:
         if self._brake.check(len(self._world.health()), self._world.unready().values()):
             for child_id in self._world.health():
                 self.services_changed(each.service_id for each in self._placements.assignments_on(child_id))
+
+
+def _request(search: FindCluster, intent: ServiceIntent) -> Request:
+    return request_of(search, spec_of(intent, search.assignment.spec_revision) or intent.spec)
 
 
 def _say(command: Command) -> str:

@@ -8,6 +8,8 @@ from edge_common.link.events import Connected, Disconnected, MessageArrived
 from edge_common.link.parent import ParentLinks
 from edge_common.model.errors import HedgerowError
 from edge_common.model.ids import ChildId, ServiceId
+from root_orchestrator.core.records import ServiceIntent
+from root_orchestrator.core.rollout import Verdict
 from root_orchestrator.links import Links
 from root_orchestrator.scheduler import Scheduler
 
@@ -47,12 +49,13 @@ class AskCluster:
     on_answer: Callable[[Mapping[str, Any] | HedgerowError], None]
 
 
-class Forgetful(Protocol):
+class IntentKeeper(Protocol):
     def forget_services(self, service_ids: Sequence[ServiceId]) -> None: ...
+    def note_rollouts(self, verdicts: Sequence[tuple[ServiceIntent, Verdict]]) -> None: ...
 
 
 class RootService:
-    def __init__(self, links: Links, scheduler: Scheduler, lower: ParentLinks, manager: Forgetful) -> None:
+    def __init__(self, links: Links, scheduler: Scheduler, lower: ParentLinks, manager: IntentKeeper) -> None:
         self._links = links
         self._scheduler = scheduler
         self._lower = lower
@@ -84,6 +87,8 @@ class RootService:
             self._links.carry_out(settled)
             if settled.ended_services:
                 self._manager.forget_services(settled.ended_services)
+            if settled.verdicts:
+                self._manager.note_rollouts(settled.verdicts)
             if not self._scheduler.has_work:
                 break
         self._lower.flush()

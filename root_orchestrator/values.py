@@ -76,7 +76,7 @@ class Values:
         known = self.visible(actor, kind, name, Verb.CHANGE)
         size_bytes = checked_size(data)
         value = known if self.read(known) == data else self._next(known, data, size_bytes)
-        services = rolled(value, self.users_of(known))
+        services = rolled(value, self.users_of(known), self._clock.now_s())
         if services or value != known:
             self._store.write(value, services)
             self._nudge.services_changed([service.service_id for service in services])
@@ -120,6 +120,10 @@ class Values:
     def resolved(self, spec: ServiceSpec, path: str, owner: str) -> ServiceSpec:
         """With the present versions of what it names, of those that `owner` has. Raises InvalidInput."""
         return resolved(spec, path, self._known(owner)) if names_values(spec) else spec
+
+    def renewed(self, spec: ServiceSpec, owner: str) -> ServiceSpec:
+        """The same, of a spec that was good before. Raises InvalidInput."""
+        return self.resolved(spec, f"service {spec.name}", owner)
 
     def sealed(self, spec: ServiceSpec, recipient: str) -> tuple[SealedValue, ...]:
         """All that this spec names, for one cluster. What cannot be sealed is left out, and logged."""

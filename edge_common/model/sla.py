@@ -47,6 +47,21 @@ class ProbesSla:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateSla:
+    """Seconds; a share is a number of instances or a percentage. None and "" are the defaults of the root's policy."""
+
+    strategy: str = ""
+    order: str = ""
+    max_unavailable: str = ""
+    max_surge: str = ""
+    min_healthy: float | None = None
+    deadline: float | None = None
+    on_failure: str = ""
+    canary: str = ""
+    promote_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressesSla:
     rr_ip: str = ""
     rr_ip_v6: str = ""
@@ -110,6 +125,7 @@ class MicroserviceSla:
     devices: tuple[str, ...] = ()
     restart: RestartSla = RestartSla()
     probes: ProbesSla = ProbesSla()
+    update: UpdateSla = UpdateSla()
     stop_grace: float | None = None
     pull_policy: str = ""
     placement: str = ""

@@ -20,6 +20,7 @@ from edge_common.model.sla import (
     ProbesSla,
     RestartSla,
     Sla,
+    UpdateSla,
 )
 from edge_common.wire.strict import Anything, Decimal, Flag, ListOf, Part, StrictSchema, Table, Text, Whole, load
 
@@ -49,8 +50,8 @@ def _split(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**served, "unsupported": {k: v for k, v in data.items() if k in _UNSUPPORTED}}
 
 
-class Port(Text):
-    """Oakestra's text, or a single number as it is."""
+class NumberOrText(Text):
+    """A text, or a whole number as it is: Oakestra's port, or a share of instances."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         is_number = isinstance(value, int) and not isinstance(value, bool)
@@ -94,6 +95,22 @@ class ProbesSchema(StrictSchema):
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> ProbesSla:
         return ProbesSla(**data)
+
+
+class UpdateSchema(StrictSchema):
+    strategy = Text(max_length=20)
+    order = Text(max_length=20)
+    max_unavailable = NumberOrText(max_length=8)
+    max_surge = NumberOrText(max_length=8)
+    min_healthy = Decimal(0, MAX_PROBE_SECONDS)
+    deadline = Decimal(10, MAX_SECONDS)
+    on_failure = Text(max_length=20)
+    canary = NumberOrText(max_length=8)
+    promote_after = Decimal(0, MAX_SECONDS)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> UpdateSla:
+        return UpdateSla(**data)
 
 
 class AddressesSchema(StrictSchema):
@@ -147,7 +164,7 @@ class MicroserviceSchema(StrictSchema):
     memory = Whole(0, MAX_MEMORY_MB)
     vcpus = Decimal(0, MAX_VCPUS)
     storage = Whole(0, MAX_STORAGE_MB)
-    port = Port()
+    port = NumberOrText()
     cmd = ListOf(Text(max_length=131_072))
     environment = ListOf(Text(max_length=131_072))
     one_shot = Flag()
@@ -176,6 +193,7 @@ class MicroserviceSchema(StrictSchema):
     devices = ListOf(Text(), max_items=64)
     restart = Part(RestartSchema)
     probes = Part(ProbesSchema)
+    update = Part(UpdateSchema)
     stop_grace = Decimal(0, 3600)
     pull_policy = Text(max_length=20)
     placement = Text(max_length=20)

@@ -11,6 +11,8 @@ from edge_common.model.resources import Resources
 from edge_common.model.service import PullPolicy, ServiceSpec, Spreading
 from edge_common.model.sla import ApplicationSla, MicroserviceSla, Sla, at
 from root_orchestrator.core import attachments, probe_fields, spec_fields
+from root_orchestrator.core.update_fields import update_policy
+from root_orchestrator.core.updates import UpdatePolicy
 
 CONTAINER = "container"
 NO_APPLICATION = ApplicationId("")
@@ -28,6 +30,7 @@ class ServiceDraft:
     spec: ServiceSpec
     sla: dict[str, Any]
     replicas: int | None = None
+    update: UpdatePolicy = UpdatePolicy()
 
     @property
     def name(self) -> str:
@@ -73,7 +76,8 @@ def admit_service(sla: MicroserviceSla, application_name: str, application_names
     name = _name(sla.microservice_name, at(sla.path, "microservice_name"))
     namespace = _name(sla.microservice_namespace, at(sla.path, "microservice_namespace"))
     spec = _spec(sla, f"{application_name}.{application_namespace}.{name}.{namespace}")
-    return ServiceDraft(path=sla.path, spec=spec, sla=dict(sla.as_sent), replicas=sla.replicas)
+    update = update_policy(sla.update, at(sla.path, "update"))
+    return ServiceDraft(path=sla.path, spec=spec, sla=dict(sla.as_sent), replicas=sla.replicas, update=update)
 
 
 def _application(sla: ApplicationSla) -> ApplicationDraft:

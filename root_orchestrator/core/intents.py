@@ -10,6 +10,7 @@ from edge_common.model.sla import at
 from root_orchestrator.core.admission import NO_APPLICATION, ApplicationDraft, ServiceDraft
 from root_orchestrator.core.changes import Change, Made, Outcome, ServiceChange, change, merged
 from root_orchestrator.core.records import Application, ServiceIntent
+from root_orchestrator.core.versions import with_spec
 
 ALL_INSTANCES = -1
 MAX_REPLICAS = 100_000
@@ -48,12 +49,12 @@ def describe_application(application: Application, description: str) -> Change:
     return change(replace(application, description=description), Outcome.CHANGED, [], is_written=True)
 
 
-def update_service(application: Application, service: ServiceIntent, draft: ServiceDraft) -> Change:
+def update_service(application: Application, service: ServiceIntent, draft: ServiceDraft, now_s: float) -> Change:
     """A new spec, and the number of replicas when the draft says one. Raises InvalidInput for another name."""
     if draft.name != service.spec.name:
         field = at(draft.path, "microservice_name")
         raise InvalidInput(f"{field}: a service keeps its name; this one is {service.spec.name}", field)
-    return change(application, Outcome.UNCHANGED, [_updated(service, draft, draft.replicas)])
+    return change(application, Outcome.UNCHANGED, [_updated(service, draft, draft.replicas, now_s)])
 
 
 def scale(application: Application, service: ServiceIntent, replicas: int) -> Change:
@@ -157,6 +158,8 @@ def _created_service(
         slots=tuple(range(replicas)),
         next_number=replicas,
         created_at_s=made.now_s,
+        update=draft.update,
+        spec_since_s=made.now_s,
     )
     return ServiceChange(None, intent, Outcome.CREATED)
 
@@ -176,7 +179,7 @@ def _applied(
     by_name = {service.spec.name: service for service in mine}
     named = {service.name for service in draft.services}
     changes = [
-        _updated(by_name[d.name], d, 1 if d.replicas is None else d.replicas)
+        _updated(by_name[d.name], d, 1 if d.replicas is None else d.replicas, made.now_s)
         if d.name in by_name
         else _created_service(application.application_id, d, made, default_replicas=1)
         for d in draft.services
@@ -188,14 +191,15 @@ def _applied(
     return change(described, Outcome.CHANGED if is_described else Outcome.UNCHANGED, changes, is_written=is_described)
 
 
-def _updated(service: ServiceIntent, draft: ServiceDraft, replicas: int | None) -> ServiceChange:
+def _updated(service: ServiceIntent, draft: ServiceDraft, replicas: int | None, now_s: float) -> ServiceChange:
     scaled = service if replicas is None else _scaled(service, replicas).after or service
     spec = replace(draft.spec, service_id=service.service_id, application_id=service.application_id)
     if spec == service.spec:
-        after = replace(scaled, sla=draft.sla)
+        after = replace(scaled, sla=draft.sla, update=draft.update)
         outcome = Outcome.UNCHANGED if scaled.slots == service.slots else Outcome.SCALED
+        outcome = Outcome.CHANGED if draft.update != service.update else outcome
     else:
-        after = replace(scaled, spec=spec, sla=draft.sla, spec_revision=service.spec_revision + 1)
+        after = with_spec(replace(scaled, update=draft.update), spec, draft.sla, now_s)
         outcome = Outcome.CHANGED
     return ServiceChange(service, after, outcome)
 

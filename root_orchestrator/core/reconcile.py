@@ -2,36 +2,21 @@
 
 A slot moves to another cluster when its cluster is past its lease or could not place it within its grace, and then only
 when another cluster takes it. Where every cluster has refused it, it stays for a while before all are asked again.
-A changed spec replaces instances one slot at a time, the old one gone before the new one starts; what does not run
-anyway, or is not well, is replaced first. The next one waits until the last new one is well.
+How a changed spec replaces instances is core/rollout.py's to say.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from edge_common.model.ids import NO_CHILD, ChildId, InstanceId
-from edge_common.model.instance import Assignment, HeardObservation
-from edge_common.model.lifecycle import Desired, Health, Reason, State
-from edge_common.model.node import ChildHealth, Readiness
+from edge_common.model.instance import Assignment
+from edge_common.model.lifecycle import Desired, State
 from root_orchestrator.core.records import ServiceIntent
-
-GRACE_S = 5.0
-"""How long a cluster may look for a node before the root tries the next cluster; one that has no node of the name that
-is asked for need not look."""
-ROUND_S = 30.0
-"""How long a slot stays with a cluster that cannot place it before those that refused it earlier are asked again."""
-
-HANDED_BACK = frozenset(
-    {
-        Reason.NO_CANDIDATE,
-        Reason.NO_CAPACITY,
-        Reason.NOT_ELIGIBLE,
-        Reason.TARGET_NOT_FOUND,
-        Reason.TARGET_NOT_READY,
-        Reason.TARGET_NO_CAPACITY,
-    }
-)
+from root_orchestrator.core.rollout import Verdict, due_s, judge, plan
+from root_orchestrator.core.situation import ROUND_S, Situation
+from root_orchestrator.core.slots import Occupancy, occupancies, pace_of, slots_of
+from root_orchestrator.core.updates import Phase
+from root_orchestrator.core.versions import spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,81 +45,42 @@ class Forget:
 Command = FindCluster | Stop | Forget
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    intent: ServiceIntent
-    assignments: Sequence[Assignment]
-    heard: Mapping[InstanceId, HeardObservation]
-    clusters: Mapping[ChildId, ChildHealth]
-    now_s: float
-    is_braked: bool = False
-
-    def state(self, assignment: Assignment) -> State | None:
-        heard = self.heard.get(assignment.instance_id)
-        return heard.observation.state if heard else None
-
-    def is_well(self, assignment: Assignment) -> bool:
-        """It runs and its probes have nothing against it, or it ended as it should."""
-        heard = self.heard.get(assignment.instance_id)
-        if heard is None:
-            return False
-        observation = heard.observation
-        if observation.state is State.RUNNING:
-            return observation.health not in {Health.STARTING, Health.UNHEALTHY}
-        return observation.state is State.COMPLETED
-
-    def is_lost(self, assignment: Assignment) -> bool:
-        health = self.clusters.get(assignment.child_id)
-        return health is None or health.readiness is Readiness.LOST
-
-    def is_on_its_only_node(self, assignment: Assignment) -> bool:
-        """Whether it got to the one node that the spec names: no other cluster has that. Not so of a cluster that was
-        forgotten."""
-        heard, targets = self.heard.get(assignment.instance_id), self.intent.spec.constraints.nodes
-        if heard is None or len(targets) != 1 or assignment.child_id not in self.clusters:
-            return False
-        return targets[0] in (heard.observation.node_id, heard.observation.node_name)
-
-    def is_refused(self, assignment: Assignment) -> bool:
-        """Whether its cluster says that no node of it fits."""
-        heard = self.heard.get(assignment.instance_id)
-        if heard is None or heard.observation.state is not State.CLUSTER_SCHEDULED:
-            return False
-        return heard.observation.reason in HANDED_BACK
-
-    def is_handed_back(self, assignment: Assignment) -> bool:
-        """Whether its cluster has said so for longer than the grace."""
-        return self.is_refused(assignment) and self.now_s >= assignment.since_s + self.grace_s(assignment)
-
-    def grace_s(self, assignment: Assignment) -> float:
-        heard = self.heard.get(assignment.instance_id)
-        is_elsewhere = heard is not None and heard.observation.reason is Reason.TARGET_NOT_FOUND
-        return 0.0 if is_elsewhere else GRACE_S
-
-
 def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
-    wanted = dict.fromkeys(() if situation.intent.is_removed else situation.intent.slots)
-    current: dict[int, Assignment] = {}
-    leaving: set[int] = set()
     commands: list[Command] = []
+    gone: set[InstanceId] = set()
     for assignment in situation.assignments:
-        number = assignment.instance_number
-        if assignment.desired is Desired.STOPPED:
-            finished = _finish(assignment, situation)
-            commands += finished
-            if not finished:
-                leaving.add(number)
-        elif number not in wanted or number in current:
+        is_stopped = assignment.desired is Desired.STOPPED
+        if is_stopped and _finish(assignment, situation):
+            gone.add(assignment.instance_id)
+            commands.append(Forget(assignment))
+        elif not is_stopped and not _is_wanted(assignment, situation.intent):
             commands += [Stop(assignment), *_finish(assignment, situation)]
-        else:
-            current[number] = assignment
-    for number in wanted:
-        if number in current:
-            commands += _keep(current[number], situation, new_id)
-        elif number not in leaving:
-            commands.append(FindCluster(_first(number, situation.intent, new_id)))
-    is_filled = not leaving and len(current) == len(wanted)
-    return commands + _roll(list(current.values()), situation, is_filled=is_filled)
+    slots = occupancies(situation, gone)
+    moving: set[int] = set()
+    for slot in slots.values():
+        kept = _keep_slot(slot, situation, new_id)
+        commands += kept
+        if any(not isinstance(command, FindCluster) or command.replaces for command in kept):
+            moving.add(slot.number)
+    return commands + _roll(slots, situation, moving, new_id)
+
+
+def judged(situation: Situation) -> Verdict:
+    """How the newest spec fares; to be asked before `reconcile`, which goes by it."""
+    intent = situation.intent
+    if situation.is_braked or not _is_rolling(intent):
+        return Verdict(intent.rollout)
+    slots = slots_of(situation, list(occupancies(situation).values()))
+    return judge(slots, pace_of(situation), intent.update, intent.rollout, intent.spec_revision, situation.now_s)
+
+
+def rollout_due_s(situation: Situation) -> float | None:
+    """When the rollout goes on by the clock alone, on the root's wall clock."""
+    intent = situation.intent
+    if not _is_rolling(intent):
+        return None
+    slots = slots_of(situation, list(occupancies(situation).values()))
+    return due_s(slots, intent.update, intent.rollout, situation.now_s)
 
 
 def grace_ends_s(situation: Situation) -> float | None:
@@ -153,20 +99,45 @@ def is_gone(situation: Situation) -> bool:
     return situation.intent.is_removed and not situation.assignments
 
 
+def _is_rolling(intent: ServiceIntent) -> bool:
+    is_settled = intent.rollout.phase is Phase.DONE and intent.rollout.stable_revision == intent.spec_revision
+    return not intent.is_removed and not is_settled
+
+
+def _is_wanted(assignment: Assignment, intent: ServiceIntent) -> bool:
+    return not intent.is_removed and assignment.instance_number in intent.slots
+
+
+def _keep_slot(slot: Occupancy, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
+    commands: list[Command] = []
+    for assignment in slot.surplus:
+        commands += [Stop(assignment), *_finish(assignment, situation)]
+    if slot.old is not None:
+        is_followed = slot.new is not None and slot.new.is_placed and not situation.is_lost(slot.new)
+        if is_followed and situation.is_lost(slot.old) and not situation.is_braked:
+            return [*commands, Stop(slot.old), *_finish(slot.old, situation)]
+        commands += _keep(slot.old, situation, new_id)
+    if slot.new is not None:
+        if slot.old is not None and slot.new.is_placed and situation.is_lost(slot.new) and not situation.is_braked:
+            return [*commands, Stop(slot.new), *_finish(slot.new, situation)]
+        commands += _keep(slot.new, situation, new_id)
+    return commands
+
+
 def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
     if not assignment.is_placed:
-        return [FindCluster(_renewed(assignment, situation.intent))]
+        return [FindCluster(replace(assignment, spec_revision=situation.intent.spec_revision))]
     if situation.state(assignment) in (State.UNDEPLOYED, State.DEAD):
         return [Stop(assignment)]
     heard = situation.heard.get(assignment.instance_id)
     if heard is not None and heard.observation.is_terminal:
         return []
-    successor = partial(_first, assignment.instance_number, situation.intent, new_id)
     if situation.is_lost(assignment):
         is_kept = situation.is_braked or situation.is_on_its_only_node(assignment)
-        return [] if is_kept else [FindCluster(successor(), replaces=assignment, is_lost=True)]
+        return [] if is_kept else [FindCluster(_successor(assignment, situation, new_id), assignment, is_lost=True)]
     if situation.is_handed_back(assignment):
-        return [FindCluster(replace(successor(), refused_by=_refused_by(assignment, situation)), replaces=assignment)]
+        successor = _successor(assignment, situation, new_id)
+        return [FindCluster(replace(successor, refused_by=_refused_by(assignment, situation)), replaces=assignment)]
     return []
 
 
@@ -176,14 +147,17 @@ def _refused_by(assignment: Assignment, situation: Situation) -> tuple[ChildId, 
     return (assignment.child_id,) if is_new_round else (*assignment.refused_by, assignment.child_id)
 
 
-def _first(number: int, intent: ServiceIntent, new_id: Callable[[], InstanceId]) -> Assignment:
+def _first(number: int, revision: int, intent: ServiceIntent, new_id: Callable[[], InstanceId]) -> Assignment:
     instance_id = new_id()
-    return Assignment(instance_id, intent.service_id, number, instance_id, intent.spec_revision)
+    return Assignment(instance_id, intent.service_id, number, instance_id, revision)
 
 
-def _renewed(assignment: Assignment, intent: ServiceIntent) -> Assignment:
-    """Nobody has an unplaced instance yet, so it simply takes the newest spec."""
-    return replace(assignment, spec_revision=intent.spec_revision, child_id=NO_CHILD)
+def _successor(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> Assignment:
+    """A move is no update: it runs what the one before it ran, as long as that is known."""
+    intent = situation.intent
+    is_known = spec_of(intent, assignment.spec_revision) is not None
+    revision = assignment.spec_revision if is_known else intent.spec_revision
+    return _first(assignment.instance_number, revision, intent, new_id)
 
 
 def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
@@ -194,12 +168,23 @@ def _finish(assignment: Assignment, situation: Situation) -> list[Command]:
     return []
 
 
-def _roll(current: Sequence[Assignment], situation: Situation, *, is_filled: bool) -> list[Command]:
-    newest = situation.intent.spec_revision
-    outdated = [each for each in current if each.is_placed and each.spec_revision != newest]
-    idle = [each for each in outdated if situation.state(each) is not State.RUNNING or not situation.is_well(each)]
-    if idle:
-        return [Stop(each) for each in idle]
-    renewed = [each for each in current if not each.is_placed or each.spec_revision == newest]
-    is_settled = is_filled and all(situation.is_well(each) for each in renewed)
-    return [Stop(outdated[0])] if outdated and is_settled else []
+def _roll(
+    slots: dict[int, Occupancy], situation: Situation, moving: set[int], new_id: Callable[[], InstanceId]
+) -> list[Command]:
+    """What is `moving` anyway is left alone in this round."""
+    intent = situation.intent
+    steps = plan(slots_of(situation, list(slots.values())), pace_of(situation), intent.rollout, situation.now_s)
+    commands: list[Command] = []
+    for number in steps.stop_old:
+        old = slots[number].old
+        if old is not None and number not in moving:
+            commands += [Stop(old)]
+    starts = [(number, intent.spec_revision) for number in steps.start_new]
+    starts += [(number, intent.rollout.stable_revision) for number in steps.start_old]
+    for number, revision in starts:
+        waiting = slots[number].waiting
+        if waiting is not None:
+            commands.append(FindCluster(replace(waiting, spec_revision=revision, child_id=NO_CHILD)))
+        elif number not in moving:
+            commands.append(FindCluster(_first(number, revision, intent, new_id)))
+    return commands

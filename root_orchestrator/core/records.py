@@ -6,6 +6,7 @@ from edge_common.model.cluster import ClusterInfo, Summary
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.node import Readiness, Usage
 from edge_common.model.service import ServiceSpec
+from root_orchestrator.core.updates import Rollout, UpdatePolicy, Version
 
 DEFAULT_ORGANIZATION = "root"
 """The id and at first the name of the organisation that is there from the start, as in Oakestra."""
@@ -42,11 +43,12 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class ServiceIntent:
-    """What a user wants of one service: written by the manager alone, in answer to a user alone.
+    """What a user wants of one service: written by the manager alone, in answer to a user, or to a rollout that fails.
 
     `slots` are the instance numbers that are wanted, ascending; `next_number` is the number of the next new slot
     (numbers are never used twice). `spec_revision` counts changes of `spec` from 1. `sla` is the microservice as it
-    was sent.
+    was sent. `spec_since_s` and `spec_cause` are the present spec's, as in `Version`; `history` has those before it,
+    oldest first. `rollout` is what the scheduler makes of the present spec.
     A service that `is_removed` stays until its last instance is gone. `version` is the store's; 0 is not stored yet.
     """
 
@@ -60,6 +62,11 @@ class ServiceIntent:
     is_removed: bool = False
     created_at_s: float = 0.0
     version: int = 0
+    update: UpdatePolicy = UpdatePolicy()
+    history: tuple[Version, ...] = ()
+    rollout: Rollout = Rollout()
+    spec_since_s: float = 0.0
+    spec_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

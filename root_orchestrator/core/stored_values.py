@@ -9,6 +9,7 @@ from edge_common.model.errors import Conflict, InvalidInput
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import MAX_VALUE_BYTES, ValueId, ValueKind, ValueRef
 from root_orchestrator.core.records import ServiceIntent
+from root_orchestrator.core.versions import with_spec
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
@@ -78,11 +79,13 @@ def refuse_owner(username: str, count: int) -> None:
         raise Conflict(f"{username} still owns {count} secrets and configuration objects; delete them first.")
 
 
-def rolled(value: StoredValue, users: Iterable[ServiceIntent]) -> tuple[ServiceIntent, ...]:
-    """Those that are to be replaced, one slot at a time, because the value has another version."""
+def rolled(value: StoredValue, users: Iterable[ServiceIntent], now_s: float) -> tuple[ServiceIntent, ...]:
+    """Those that are to be replaced, as their policy says, because the value has another version."""
     changed = ((user, _with_version(user.spec, value.ref)) for user in users)
     return tuple(
-        replace(user, spec=spec, spec_revision=user.spec_revision + 1) for user, spec in changed if spec != user.spec
+        with_spec(user, spec, user.sla, now_s, f"The {value.kind} {value.name} has version {value.value_version}.")
+        for user, spec in changed
+        if spec != user.spec
     )
 
 

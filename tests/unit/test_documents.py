@@ -33,6 +33,7 @@ SCHEMAS = [
     ("restart *", sla.RestartSchema),
     ("probes *", sla.ProbesSchema),
     ("A probe *", sla.ProbeSchema),
+    ("update *", sla.UpdateSchema),
 ]
 
 

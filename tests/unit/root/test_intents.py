@@ -75,10 +75,10 @@ def test_adding_a_service_twice_is_refused() -> None:
 
 def test_a_revision_counts_real_changes_only() -> None:
     application, service = one(replicas=1)
-    same = intents.update_service(application, service, drafts("web")[0].services[0])
+    same = intents.update_service(application, service, drafts("web")[0].services[0], 5.0)
     assert same.put_services == (replace(service, sla=drafts("web")[0].services[0].sla),)
     assert same.results[0].services[0].outcome is Outcome.UNCHANGED
-    change = intents.update_service(application, service, drafts("web", memory=99)[0].services[0])
+    change = intents.update_service(application, service, drafts("web", memory=99)[0].services[0], 5.0)
     (changed,) = change.put_services
     assert (changed.spec_revision, changed.spec.resources.memory_mb, changed.slots) == (2, 99, (0,))
     assert change.results[0].services[0].outcome is Outcome.CHANGED
@@ -86,7 +86,7 @@ def test_a_revision_counts_real_changes_only() -> None:
 
 def test_an_update_may_scale_as_well() -> None:
     application, service = one(replicas=1)
-    change = intents.update_service(application, service, drafts("web", replicas=3)[0].services[0])
+    change = intents.update_service(application, service, drafts("web", replicas=3)[0].services[0], 5.0)
     assert change.put_services[0].slots == (0, 1, 2) and change.put_services[0].spec_revision == 1
     assert change.results[0].services[0].outcome is Outcome.SCALED
 

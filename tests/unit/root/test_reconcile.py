@@ -14,18 +14,17 @@ from edge_common.model.lifecycle import TERMINAL, Desired, Health, Reason, State
 from edge_common.model.node import ChildHealth, Readiness
 from edge_common.model.service import Constraints, ServiceSpec
 from root_orchestrator.core.reconcile import (
-    GRACE_S,
-    ROUND_S,
     Command,
     FindCluster,
     Forget,
-    Situation,
     Stop,
     grace_ends_s,
     is_gone,
     reconcile,
 )
 from root_orchestrator.core.records import ServiceIntent
+from root_orchestrator.core.situation import GRACE_S, ROUND_S, Situation
+from root_orchestrator.core.updates import Order, Rollout, UpdatePolicy, Version
 
 WEB = ServiceId("web")
 C1, C2 = ChildId("c1"), ChildId("c2")
@@ -35,9 +34,20 @@ LOST = ChildHealth(Readiness.LOST, 60.0)
 NOW_S = 1_800_000_000.3
 
 
-def intent(slots: int, spec_revision: int = 1, *, is_removed: bool = False) -> ServiceIntent:
-    spec = ServiceSpec(WEB, ApplicationId("app"), "web", "container", "busybox")
-    return ServiceIntent(WEB, ApplicationId("app"), spec, {}, tuple(range(slots)), slots, spec_revision, is_removed)
+def intent(
+    slots: int, spec_revision: int = 1, *, is_removed: bool = False, stable: int = 0, order: Order = Order.STOP_FIRST
+) -> ServiceIntent:
+    """Each revision has another image; `stable` is the last that was well as a whole."""
+    return ServiceIntent(
+        WEB, ApplicationId("app"), spec(spec_revision), {}, tuple(range(slots)), slots, spec_revision, is_removed,
+        update=UpdatePolicy(order=order, min_healthy_s=0.0),
+        history=tuple(Version(revision, spec(revision), {}) for revision in range(1, spec_revision)),
+        rollout=Rollout(started_at_s=NOW_S - 60, progress_at_s=NOW_S - 60, stable_revision=stable),
+    )  # fmt: skip
+
+
+def spec(revision: int) -> ServiceSpec:
+    return ServiceSpec(WEB, ApplicationId("app"), "web", "container", f"busybox:{revision}")
 
 
 def placed(number: int = 0, **changes: Any) -> Assignment:
@@ -175,16 +185,16 @@ class TestOnItsOnlyNode:
 
 class TestRolling:
     def test_one_slot_at_a_time(self) -> None:
-        where = situation(intent(3, 2), placed(0), placed(1), placed(2), states=RUNS * 3)
+        where = situation(intent(3, 2, stable=1), placed(0), placed(1), placed(2), states=RUNS * 3)
         assert named(where) == [("Stop", "a0")]
 
     def test_the_next_one_waits_until_the_last_one_is_gone(self) -> None:
         leaving = placed(0, desired=Desired.STOPPED)
-        assert named(situation(intent(2, 2), leaving, placed(1), states=RUNS * 2)) == []
+        assert named(situation(intent(2, 2, stable=1), leaving, placed(1), states=RUNS * 2)) == []
 
     def test_the_next_one_waits_also_while_the_last_slot_is_filled_anew(self) -> None:
         ended = placed(0, desired=Desired.STOPPED)
-        where = situation(intent(2, 2), ended, placed(1), states=(State.UNDEPLOYED, State.RUNNING))
+        where = situation(intent(2, 2, stable=1), ended, placed(1), states=(State.UNDEPLOYED, State.RUNNING))
         assert named(where) == [("Forget", "a0"), ("FindCluster", "new-1")]
 
     @pytest.mark.parametrize(
@@ -192,13 +202,58 @@ class TestRolling:
         [(None, False), (State.CREATING, False), (State.FAILED, False), (State.RUNNING, True), (State.COMPLETED, True)],
     )
     def test_the_next_one_waits_until_its_forerunner_is_well(self, state: State | None, goes_on: bool) -> None:
-        where = situation(intent(2, 2), placed(0, spec_revision=2), placed(1), states=(state, State.RUNNING))
+        service = intent(2, 2, stable=1)
+        where = situation(service, placed(0, spec_revision=2), placed(1), states=(state, State.RUNNING))
         assert named(where) == ([("Stop", "a1")] if goes_on else [])
 
-    def test_what_does_not_run_anyway_goes_first_and_at_once(self) -> None:
+    def test_what_does_not_run_goes_first(self) -> None:
+        states = (State.RUNNING, State.FAILED, State.CREATING)
+        where = situation(intent(3, 2, stable=1), placed(0), placed(1), placed(2), states=states)
+        assert named(where) == [("Stop", "a1")]
+
+    def test_what_never_was_well_goes_at_once(self) -> None:
         states = (State.RUNNING, State.FAILED, State.CREATING)
         where = situation(intent(3, 2), placed(0), placed(1), placed(2), states=states)
         assert named(where) == [("Stop", "a1"), ("Stop", "a2")]
+
+    def test_start_first_puts_the_new_one_beside_the_old_one(self) -> None:
+        service = intent(2, 2, stable=1, order=Order.START_FIRST)
+        where = situation(service, placed(0), placed(1), states=RUNS * 2)
+        (command,) = reconcile(where, new_ids())
+        assert isinstance(command, FindCluster)
+        assert command.replaces is None
+        assert (command.assignment.instance_number, command.assignment.spec_revision) == (0, 2)
+
+    @pytest.mark.parametrize(("state", "goes"), [(State.CREATING, []), (State.RUNNING, [("Stop", "a0")])])
+    def test_the_old_one_goes_when_the_new_one_beside_it_is_well(
+        self, state: State, goes: list[tuple[str, str]]
+    ) -> None:
+        service = intent(1, 2, stable=1, order=Order.START_FIRST)
+        new = placed(0, instance_id=InstanceId("b0"), spec_revision=2)
+        assert named(situation(service, placed(0), new, states=(State.RUNNING, state))) == goes
+
+    def test_without_room_for_both_the_old_one_goes_first(self) -> None:
+        service = intent(1, 2, stable=1, order=Order.AUTO)
+        new = placed(0, instance_id=InstanceId("b0"), spec_revision=2, child_id=NO_CHILD, reason=Reason.NO_CAPACITY)
+        assert named(situation(service, placed(0), new, states=RUNS)) == [("FindCluster", "b0"), ("Stop", "a0")]
+
+    def test_an_old_one_is_moved_as_what_it_is(self) -> None:
+        service = intent(2, 2, stable=1)
+        pending = placed(0, spec_revision=2, child_id=C2)
+        where = situation(service, pending, placed(1), states=(State.CREATING, State.RUNNING), cluster=LOST)
+        (command,) = reconcile(where, new_ids())
+        assert isinstance(command, FindCluster)
+        assert command.replaces == placed(1)
+        assert command.assignment.spec_revision == 1
+
+    def test_an_empty_slot_gets_the_stable_spec_while_the_new_one_is_not_well(self) -> None:
+        where = situation(intent(2, 2, stable=1), placed(0, spec_revision=2), states=(State.CREATING,))
+        (command,) = reconcile(where, new_ids())
+        assert (command.assignment.instance_number, command.assignment.spec_revision) == (1, 1)
+
+    def test_what_has_the_spec_under_another_revision_stays(self) -> None:
+        service = replace(intent(1, 3, stable=1), spec=spec(1))
+        assert named(situation(service, placed(0), states=RUNS)) == []
 
     def test_what_waits_takes_the_new_spec(self) -> None:
         (command,) = reconcile(situation(intent(1, 5), WAITING), new_ids())
@@ -255,12 +310,19 @@ def test_from_any_situation_it_comes_to_rest_with_one_for_each_slot(
     now, ids = carried_out(situation(service, *assignments, states=said, cluster=LOST), []), new_ids()
     for _ in range(40):
         commands = reconcile(now, ids)
-        searched = [command.assignment.instance_number for command in commands if isinstance(command, FindCluster)]
+        searched = [
+            (command.assignment.instance_number, command.assignment.spec_revision)
+            for command in commands
+            if isinstance(command, FindCluster)
+        ]
         assert len(searched) == len(set(searched))
         now = carried_out(now, commands)
-        numbers = [each.instance_number for each in now.assignments if each.desired is Desired.RUNNING]
-        assert len(numbers) == len(set(numbers))
+        running = [each for each in now.assignments if each.desired is Desired.RUNNING]
+        owners = [(each.instance_number, each.spec_revision) for each in running]
+        assert len(owners) == len(set(owners))
+        numbers = [each.instance_number for each in running]
         if not commands:
+            assert len(numbers) == len(set(numbers))
             assert set(numbers) == (set() if is_removed else set(range(slots)))
             assert all(each.spec_revision == 2 or now.state(each) in TERMINAL for each in now.assignments)
             return
@@ -273,7 +335,7 @@ def test_from_any_situation_it_comes_to_rest_with_one_for_each_slot(
         ("the new one is well", (Health.HEALTHY, Health.HEALTHY), [("Stop", "a1")]),
         ("the new one is not well yet", (Health.STARTING, Health.HEALTHY), []),
         ("the new one is not well", (Health.UNHEALTHY, Health.HEALTHY), []),
-        ("the old one is not well itself", (Health.STARTING, Health.UNHEALTHY), [("Stop", "a1")]),
+        ("neither is well, and the old one may become so again", (Health.STARTING, Health.UNHEALTHY), []),
     ],
 )
 def test_a_new_spec_goes_on_only_over_what_is_well(
@@ -284,5 +346,5 @@ def test_a_new_spec_goes_on_only_over_what_is_well(
         each.instance_id: heard(each, State.RUNNING, health=is_so)
         for each, is_so in zip((new, old), health, strict=True)
     }
-    where = Situation(intent(2, spec_revision=2), (new, old), said, {C1: READY, C2: READY}, NOW_S)
+    where = Situation(intent(2, 2, stable=1), (new, old), said, {C1: READY, C2: READY}, NOW_S)
     assert named(where) == expected, why
