@@ -53,6 +53,7 @@ def test_one_device(engine: DockerHost, archive: Path, tmp_path: Path) -> None:
         eventually(lambda: root.ready_clusters() == ["My_Awesome_Cluster"], message="a ready cluster")
         with pytest.raises(OSError, match=r"refused|timed out"):
             socket.create_connection((engine.address, STORE_PORT), 2.0)
+        assert len(containers(compose)) == 5
         assert root_processes(compose) == []
         with worker(root.join_line("--cluster", "My_Awesome_Cluster"), archive) as node:
             root.api.request("PUT", "/api/apply", json=sla("steady", replicas=2))
@@ -95,11 +96,10 @@ def test_a_root_and_a_cluster_apart(engine: DockerHost, archive: Path, tmp_path:
 
 
 def root_processes(compose: Compose) -> list[str]:
-    """What runs as root in the containers, but for what has ended."""
-    listed = [
-        compose.host.run("docker", "top", name, "-o", "user,args").splitlines()[1:] for name in containers(compose)
-    ]
-    return [line for lines in listed for line in lines if line.startswith("root ")]
+    """What runs as root in the containers."""
+    columns = ("-o", "pid,uid,args")
+    listed = [compose.host.run("docker", "top", name, *columns).splitlines()[1:] for name in containers(compose)]
+    return [line for lines in listed for line in lines if line.split()[1] == "0"]
 
 
 def containers(compose: Compose) -> list[str]:
