@@ -11,6 +11,7 @@ from hedgerow.cli import (
     images,
     login,
     machine,
+    network,
     newcomers,
     people,
     services,
@@ -42,6 +43,7 @@ app.add_typer(values.secrets, name="secret", rich_help_panel=_SERVICES)
 app.add_typer(values.configs, name="config", rich_help_panel=_SERVICES)
 app.add_typer(clusters.clusters, name="cluster", rich_help_panel=_PLACES)
 app.add_typer(clusters.nodes, name="node", rich_help_panel=_PLACES)
+app.add_typer(network.app, name="net", rich_help_panel=_PLACES)
 app.add_typer(newcomers.tokens, name="token", rich_help_panel=_PLACES)
 app.add_typer(newcomers.waiting, name="waiting", rich_help_panel=_PLACES)
 app.command("login", rich_help_panel=_PEOPLE)(login.login)
