@@ -222,7 +222,8 @@ def remove(hosts: ManyHosts, name: str) -> None:
 
 def test_a_third_cluster_joins_later(busy: ManyHosts) -> None:
     before = set(busy.running())
-    busy.add_cluster("cluster3", "48.3,11.3,300").wait_serving()
+    busy.add_cluster("cluster3", "48.3,11.3,300")
+    busy.wait_ready()
     busy.add_worker("worker5", "cluster3")
     busy.wait_ready()
     busy.apply(document("third", 2, constraints=[{"type": "clusters", "allowed": ["cluster3"]}]))
