@@ -142,6 +142,7 @@ class ParentLinks:
     def forget_child(self, child_id: ChildId) -> None:
         """Nothing of it is kept, here or in the broker. A child that is not known is as good as forgotten."""
         self._store.forget(child_id)
+        self._unsaved = [(change, said) for change, said in self._unsaved if change.child_id != child_id]
         child = self._children.pop(child_id, None)
         if child is None:
             return

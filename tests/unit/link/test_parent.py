@@ -251,6 +251,20 @@ class TestOthers:
         assert hearing.parent.documents.find("link_services") == []
         assert set(hearing.parent.links.unready()) == {OTHER}
 
+    def test_what_could_not_be_saved_is_forgotten_with_its_child(self, hearing: Hearing) -> None:
+        hearing.report()
+        hearing.flush()
+        hearing.parent.want(WEB, "a")
+        hearing.parent.documents.is_read_only = True
+        with pytest.raises(Unreachable):
+            hearing.flush()
+        hearing.parent.documents.is_read_only = False
+        hearing.parent.links.forget_child(CHILD)
+        hearing.parent.links.add_children([CHILD])
+        cleared = [topics.desired_service(CHILD, WEB), topics.desired(CHILD), topics.presence(CHILD)]
+        assert hearing.flush() == cleared
+        assert hearing.parent.documents.find("link_services") == []
+
     def test_a_child_cannot_answer_for_another(self, hearing: Hearing) -> None:
         hearing.report(CHILD)
         hearing.report(OTHER)
