@@ -15,7 +15,7 @@ from root_orchestrator.adapters.api.answers import (
 )
 from root_orchestrator.adapters.api.bodies import ReplicasBody, read
 from root_orchestrator.adapters.api.logs import MAX_LINES, instance_log, tails
-from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag, query_whole
 from root_orchestrator.core.changes import Change
 from root_orchestrator.core.intents import ALL_INSTANCES
@@ -116,6 +116,7 @@ class Services:
         actor, sla = caller(), parse_sla(read_json())
         change = self._parts.ask(lambda: self._parts.manager.add_services(actor, sla))
         created = _changes(change)
+        note_object(", ".join(each["microserviceID"] for each in created))
         return {"job_id": created[-1]["microserviceID"] if created else "", "services": created}
 
     def show(self, service_id: str) -> Answer:

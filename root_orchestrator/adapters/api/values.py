@@ -11,7 +11,7 @@ from edge_common.wire import routes
 from edge_common.wire.strict import StrictSchema, Text
 from root_orchestrator.adapters.api.answers import MessageAnswer
 from root_orchestrator.adapters.api.bodies import read
-from root_orchestrator.adapters.api.parts import Parts, caller
+from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes
 from root_orchestrator.core.permissions import Scope, Verb, may, scope_of
 from root_orchestrator.core.records import ServiceIntent
@@ -113,6 +113,7 @@ class StoredValues:
 
     def create(self) -> Answer:
         actor, body = caller(), read(NewValueBody)
+        note_object(body["name"])
         data = _data(body)
         value = self._parts.ask(lambda: self._parts.values.create(actor, self._kind, body["name"], data))
         return self._view(value)

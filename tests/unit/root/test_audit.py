@@ -16,7 +16,7 @@ from root_orchestrator.core.audit import BLOCK, BLOCKS_AT_ONCE, MAX_OBJECT, Entr
 from root_orchestrator.core.permissions import Hidden, Identity, Permission, Resource, Verb
 from root_orchestrator.core.records import User
 from tests.support import eventually
-from tests.unit.root.world import ALICE, PASSWORDS, Json, World, sla
+from tests.unit.root.world import ALICE, PASSWORDS, Json, World, microservice, sla
 
 NOW_S = FakeClock().now_s()
 ACTOR = Identity("alice", "acme", (), token_name="robot")
@@ -226,7 +226,7 @@ def test_who_did_what_is_told_without_any_secret() -> None:
         ("create", "application", "shop", "done"),
         ("create", "api_token", made["token_id"], "done"),
         ("change", "secret", "none", "failed"),
-        ("create", "secret", "", "done"),
+        ("create", "secret", "pin", "done"),
         ("read", "user", "Admin", "hidden"),
         ("read", "audit", "", "refused"),
     ]
@@ -235,6 +235,14 @@ def test_who_did_what_is_told_without_any_secret() -> None:
     text = str(world.documents.find(AUDIT))
     for secret in ("alices-secret", "wrong-secret", "very-secret", token, made["token"]):
         assert secret not in text
+
+
+def test_services_that_are_added_are_named() -> None:
+    world = World()
+    (shop,) = world.client(ALICE).post("/api/application", sla())
+    added = sla(microservice(microservice_name="queue"), applicationID=shop["applicationID"])
+    made = world.client(ALICE).post("/api/service", added)
+    assert (entries(world)[0]["resource"], entries(world)[0]["object"]) == ("service", made["job_id"])
 
 
 def test_an_organisations_admin_reads_of_that_organisation_alone() -> None:
