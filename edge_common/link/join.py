@@ -66,7 +66,13 @@ def join(
         )
     if answer.mqtt is None:
         raise Broken(f"{answer.parent_name} admitted this {kind} without access to its broker; look at its log.")
-    return files.keep(answer.child_id, answer.parent_name, _reachable(answer.mqtt, parent_url), answer.certificate)
+    mqtt = _reachable(answer.mqtt, parent_url)
+    if not (mqtt.is_tls or is_loopback(mqtt.host)):
+        raise Broken(
+            f"{answer.parent_name} has its broker on {mqtt.host} and would take this {kind}'s password there in plain "
+            "text; the password was not sent. Set tls to on there."
+        )
+    return files.keep(answer.child_id, answer.parent_name, mqtt, answer.certificate)
 
 
 def _hello(parent_url: str, timeout_s: float) -> Hello:

@@ -59,6 +59,7 @@ class Parent:
         admin: BrokerAdmin | None = None,
         mqtt_port: int = 10003,
         *,
+        mqtt_host: str = "127.0.0.1",
         is_tls: bool = False,
         name: str = "garden",
         trust: Trust | None = None,
@@ -78,7 +79,7 @@ class Parent:
             self.documents,
             self.members,
             admin or MemoryBrokerAdmin(),
-            ParentAddress(name, "127.0.0.1", mqtt_port, is_tls=is_tls),
+            ParentAddress(name, mqtt_host, mqtt_port, is_tls=is_tls),
             SystemClock(),
             LinkCalls(self.joined.append, self.dropped.append, self.ready.__contains__, self.dropped.append),
         )
@@ -144,6 +145,12 @@ class TestJoin:
         second = ask(parent, data_dir, token="", name="another-host-name")
         assert second.child_id == first.child_id
         assert second.mqtt.password != first.mqtt.password
+
+    def test_a_broker_elsewhere_without_tls_gets_no_password(self, tmp_path: Path, data_dir: Path) -> None:
+        parent = Parent(tmp_path, mqtt_host="192.0.2.7")
+        with parent.serving(), pytest.raises(Broken, match=r"garden .* 192\.0\.2\.7 .*plain"):
+            ask(parent, data_dir)
+        assert IdentityFiles(data_dir).load() is None
 
     def test_a_refusal_comes_as_one_sentence(self, parent: Parent, data_dir: Path) -> None:
         pin = parent.token.rpartition(".")[2]
