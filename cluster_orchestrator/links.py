@@ -18,7 +18,7 @@ from edge_common.link.doors import FORGET, QUESTIONS
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
-from edge_common.link.publisher import DesiredContent
+from edge_common.link.publisher import DesiredContent, listed
 from edge_common.link.sealer import Sealer
 from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.model.cluster import ClusterInfo, Summary
@@ -30,7 +30,7 @@ from edge_common.model.network import Subnet
 from edge_common.model.node import ChildHealth, NodeInfo, Readiness, Usage
 from edge_common.model.values import SealedValue
 from edge_common.plumbing.clock import Clock
-from edge_common.wire.messages import AssignedInstance, DesiredService, Report
+from edge_common.wire.messages import DesiredService, Report, SpecVersion
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,9 @@ class Links:
         desired = self.upper.desired.get(service_id)
         if desired is None:
             return None
-        slots = tuple(Slot(each.instance_id, each.instance_number) for each in desired.instances)
-        return WantedService(service_id, desired.spec_revision, desired.spec, slots)
+        slots = tuple(Slot(each.instance_id, each.instance_number, each.spec_revision) for each in desired.instances)
+        older = {each.spec_revision: each.spec for each in desired.older}
+        return WantedService(service_id, desired.spec_revision, desired.spec, slots, older)
 
     def health(self) -> Mapping[ChildId, ChildHealth]:
         return LinkHealth(self.lower)
@@ -96,14 +97,12 @@ class Links:
         desired = self.upper.desired.get(service_id)
         if desired is None:
             return None
-        wanted = sorted(
-            (each.instance_number, each.instance_id)
-            for each in self._placements.assignments_on(child_id, service_id)
-            if each.desired is Desired.RUNNING
-        )
-        instances = tuple(AssignedInstance(instance_id, number) for number, instance_id in wanted)
-        sealed = self._sealed(desired, child_id) if instances else ()
-        return DesiredContent(desired.spec_revision, desired.spec, instances, sealed)
+        assigned = self._placements.assignments_on(child_id, service_id)
+        wanted = [each for each in assigned if each.desired is Desired.RUNNING]
+        known = {each.spec_revision: each.spec for each in desired.older}
+        instances, older = listed(wanted, (desired.spec_revision,), known.get)
+        sealed = self._sealed(desired, older, child_id) if instances else ()
+        return DesiredContent(desired.spec_revision, desired.spec, instances, sealed, older)
 
     def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
         del readiness
@@ -216,18 +215,24 @@ class Links:
     def _give_subnets(self, child_id: ChildId, node: NodeInfo) -> None:
         blocks_wanted = self._subnets.wanted_ranges()
         self.lower.mark_subnets(child_id)
+        self._subnets.learn(child_id, node.subnets)
         self._subnets.wants(child_id, node.subnets_wanted)
         if self._subnets.wanted_ranges() != blocks_wanted:
             self._say_summary()
 
     def _summary(self, acked_revision: int) -> Summary:
-        return replace(self.scheduler.summary(acked_revision), blocks_wanted=self._subnets.wanted_ranges())
+        summary = self.scheduler.summary(acked_revision)
+        return replace(summary, blocks_wanted=self._subnets.wanted_ranges(), blocks=self._blocks)
 
-    def _sealed(self, desired: DesiredService, child_id: ChildId) -> tuple[SealedValue, ...]:
+    def _sealed(
+        self, desired: DesiredService, older: Iterable[SpecVersion], child_id: ChildId
+    ) -> tuple[SealedValue, ...]:
         """What the root sealed for us, sealed for this node: also while we are cut off from the root."""
         record = self._nodes.get(child_id)
         recipient = record.info.sealing_key if record else ""
-        return self._sealer.seal_on(desired.spec.values, desired.sealed, recipient)
+        specs = (desired.spec, *(each.spec for each in older))
+        refs = dict.fromkeys(ref for spec in specs for ref in spec.values)
+        return self._sealer.seal_on(refs, desired.sealed, recipient)
 
     def _note_node(self, child_id: ChildId, report: Report) -> None:
         if report.node is None or ChildId(report.node.node_id) != child_id:

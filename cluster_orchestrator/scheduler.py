@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster_orchestrator.core.placing import decide, recovered, request_of
 from cluster_orchestrator.core.reconcile import Command, FindNode, Forget, Situation, Stop, holds_resources, reconcile
-from cluster_orchestrator.core.records import NodeRecord
+from cluster_orchestrator.core.records import NodeRecord, WantedService
 from cluster_orchestrator.core.reservations import Reservations
 from cluster_orchestrator.core.summary import NodeView, summarise
 from cluster_orchestrator.ports import World
@@ -20,6 +20,7 @@ from edge_common.model.lifecycle import Desired, Reason
 from edge_common.model.node import Readiness
 from edge_common.model.resources import Resources
 from edge_common.placement.place import Placement
+from edge_common.placement.requests import Request
 from edge_common.plumbing.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Scheduler:
         for assignment in assignments:
             wanted = wanted_of[assignment.service_id]
             if wanted and holds_resources(assignment, observations.get(assignment.instance_id)):
-                self._reservations.hold(assignment, request_of(FindNode(assignment), wanted.spec))
+                self._reservations.hold(assignment, _request(FindNode(assignment), wanted))
             self._dirty.add(assignment.service_id)
         self._dirty.update(service_ids)
 
@@ -185,14 +186,14 @@ class Scheduler:
         for assignment in situation.assignments:
             is_held = assignment.instance_id in self._reservations
             if not is_held and situation.wanted and holds_resources(assignment, situation.observed(assignment)):
-                self._reservations.hold(assignment, request_of(FindNode(assignment), situation.wanted.spec))
+                self._reservations.hold(assignment, _request(FindNode(assignment), situation.wanted))
 
     def _place(self, commands: Sequence[Command], situation: Situation, settled: Settled) -> list[Assignment]:
         wanted = situation.wanted
         searches = [each for each in commands if isinstance(each, FindNode)]
         if not searches or wanted is None:
             return []
-        answers = self._reservations.place([request_of(search, wanted.spec) for search in searches])
+        answers = self._reservations.place([_request(search, wanted) for search in searches])
         settled.placed += [InstanceId(each.key) for each in answers if isinstance(each, Placement)]
         now_s = self._clock.now_s()
         decisions = [decide(search, answer, now_s) for search, answer in zip(searches, answers, strict=True)]
@@ -228,6 +229,10 @@ class Scheduler:
         if self._brake.check(len(self._world.health()), self._world.unready().values()):
             for child_id in self._nodes:
                 self.services_changed(each.service_id for each in self._store.assignments_on(ChildId(child_id)))
+
+
+def _request(search: FindNode, wanted: WantedService) -> Request:
+    return request_of(search, wanted.spec_of(search.assignment.spec_revision))
 
 
 def _say(command: Command) -> str:

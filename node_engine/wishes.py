@@ -56,11 +56,12 @@ class Wishes:
         if wanted is None:
             return None
         document, assigned = wanted
+        version = document.version_of(assigned.spec_revision)
         return Record(
             instance_id,
             document.service_id,
             assigned.instance_number,
-            document.spec,
-            document.spec_revision,
+            version.spec,
+            version.spec_revision,
             changed_at_s=moment.wall_s,
         )

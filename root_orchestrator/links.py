@@ -9,7 +9,7 @@ from typing import Any
 from edge_common.link.health import LinkHealth
 from edge_common.link.parent import ParentLinks
 from edge_common.link.placement_store import PlacementStore
-from edge_common.link.publisher import DesiredContent
+from edge_common.link.publisher import DesiredContent, listed
 from edge_common.link.subnet_desk import SubnetDesk
 from edge_common.model.cluster import Summary
 from edge_common.model.errors import HedgerowError
@@ -17,8 +17,9 @@ from edge_common.model.ids import ChildId, ClusterId, ServiceId
 from edge_common.model.lifecycle import Desired
 from edge_common.model.node import ChildHealth, Readiness, Usage
 from edge_common.plumbing.clock import Clock
-from edge_common.wire.messages import AssignedInstance, Report
+from edge_common.wire.messages import Report
 from root_orchestrator.core.records import ClusterRecord
+from root_orchestrator.core.versions import revisions_like, spec_of
 from root_orchestrator.ports import ClusterStore, IntentStore
 from root_orchestrator.scheduler import Scheduler, Settled
 from root_orchestrator.values import Values
@@ -73,14 +74,13 @@ class Links:
         intent = self._intents.service(service_id)
         if intent is None:
             return None
-        wanted = sorted(
-            (each.instance_number, each.instance_id)
-            for each in self._placements.assignments_on(child_id, service_id)
-            if each.desired is Desired.RUNNING
-        )
-        instances = tuple(AssignedInstance(instance_id, number) for number, instance_id in wanted)
-        sealed = self._values.sealed(intent.spec, self._sealing_key(child_id)) if instances else ()
-        return DesiredContent(intent.spec_revision, intent.spec, instances, sealed)
+        assigned = self._placements.assignments_on(child_id, service_id)
+        wanted = [each for each in assigned if each.desired is Desired.RUNNING]
+        newest = revisions_like(intent, intent.spec)
+        instances, older = listed(wanted, newest, lambda revision: spec_of(intent, revision))
+        specs = [intent.spec, *(each.spec for each in older)] if instances else []
+        sealed = self._values.sealed(specs, self._sealing_key(child_id))
+        return DesiredContent(intent.spec_revision, intent.spec, instances, sealed, older)
 
     def on_readiness(self, child_id: ChildId, readiness: Readiness) -> None:
         record = self._clusters.get(child_id)
@@ -171,6 +171,7 @@ class Links:
 
     def _give_blocks(self, child_id: ChildId, summary: Summary) -> None:
         self.lower.mark_subnets(child_id)
+        self._blocks.learn(child_id, summary.blocks)
         self._blocks.wants(child_id, summary.blocks_wanted)
         for other in self._blocks.short() & self._clusters.keys():
             self.lower.mark_subnets(other)

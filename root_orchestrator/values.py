@@ -1,6 +1,6 @@
 """The one writer of secrets and configuration objects, and the one place that opens them. On the mailbox's thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from edge_common.link.sealer import Sealer
@@ -125,9 +125,10 @@ class Values:
         """The same, of a spec that was good before. Raises InvalidInput."""
         return self.resolved(spec, f"service {spec.name}", owner)
 
-    def sealed(self, spec: ServiceSpec, recipient: str) -> tuple[SealedValue, ...]:
-        """All that this spec names, for one cluster. What cannot be sealed is left out, and logged."""
-        return self._sealer.seal_all(spec.values, recipient, self._open)
+    def sealed(self, specs: Iterable[ServiceSpec], recipient: str) -> tuple[SealedValue, ...]:
+        """All that these specs name, for one cluster. What cannot be sealed is left out, and logged."""
+        refs = dict.fromkeys(ref for spec in specs for ref in spec.values)
+        return self._sealer.seal_all(refs, recipient, self._open)
 
     def _known(self, owner: str) -> Known:
         return {(value.kind, value.name): value.ref for value in self._store.owned(owner)}

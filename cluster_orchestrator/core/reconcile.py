@@ -79,7 +79,7 @@ def reconcile(situation: Situation, new_id: Callable[[], InstanceId]) -> list[Co
             commands += _finish(assignment, situation)
     for slot in slots.values():
         if slot.origin_id in current:
-            commands += _keep(current[slot.origin_id], situation, new_id)
+            commands += _keep(current[slot.origin_id], slot, situation, new_id)
         else:
             commands.append(FindNode(_first(slot, latest.get(slot.origin_id), situation, new_id)))
     return commands
@@ -107,15 +107,15 @@ def _latest_successions(assignments: Sequence[Assignment]) -> dict[InstanceId, i
     return latest
 
 
-def _keep(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
+def _keep(assignment: Assignment, slot: Slot, situation: Situation, new_id: Callable[[], InstanceId]) -> list[Command]:
     if not assignment.is_placed:
         return [FindNode(assignment)]
     observation = situation.observed(assignment)
     if observation is not None and observation.state in (State.UNDEPLOYED, State.DEAD):
-        return [Stop(assignment), FindNode(_successor(assignment, situation, new_id))]
+        return [Stop(assignment), FindNode(_successor(assignment, slot, situation, new_id))]
     has_ended = observation is not None and observation.is_terminal
     if not has_ended and situation.is_lost(assignment) and not situation.is_braked:
-        return [FindNode(_successor(assignment, situation, new_id), replaces=assignment)]
+        return [FindNode(_successor(assignment, slot, situation, new_id), replaces=assignment)]
     return []
 
 
@@ -128,17 +128,19 @@ def _first(slot: Slot, latest: int | None, situation: Situation, new_id: Callabl
         service_id=situation.wanted.service_id,
         instance_number=slot.instance_number,
         origin_id=slot.origin_id,
-        spec_revision=situation.wanted.spec_revision,
+        spec_revision=situation.wanted.revision_of(slot),
         succession=0 if latest is None else latest + 1,
     )
 
 
-def _successor(assignment: Assignment, situation: Situation, new_id: Callable[[], InstanceId]) -> Assignment:
-    """It runs the spec that is wanted now, whatever its predecessor ran."""
+def _successor(
+    assignment: Assignment, slot: Slot, situation: Situation, new_id: Callable[[], InstanceId]
+) -> Assignment:
+    """It runs the spec that is wanted for the slot now, whatever its predecessor ran."""
     return replace(
         assignment,
         instance_id=new_id(),
-        spec_revision=situation.wanted.spec_revision if situation.wanted else assignment.spec_revision,
+        spec_revision=situation.wanted.revision_of(slot) if situation.wanted else assignment.spec_revision,
         succession=assignment.succession + 1,
         child_id=ChildId(""),
         detail="",

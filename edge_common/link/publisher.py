@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edge_common.link.link_store import LinkChange, Published
 from edge_common.model.ids import ChildId, ServiceId
+from edge_common.model.instance import Assignment
 from edge_common.model.network import Subnet
 from edge_common.model.service import ServiceSpec
 from edge_common.model.values import SealedValue
 from edge_common.wire import topics
 from edge_common.wire.codec import encode, encode_document, to_document
-from edge_common.wire.messages import AssignedInstance, DesiredService, Manifest
+from edge_common.wire.messages import AssignedInstance, DesiredService, Manifest, SpecVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class DesiredContent:
     spec: ServiceSpec
     instances: tuple[AssignedInstance, ...]
     sealed: tuple[SealedValue, ...] = ()
+    older: tuple[SpecVersion, ...] = ()
 
 
 ContentOf = Callable[[ChildId, ServiceId], DesiredContent | None]
@@ -113,10 +115,27 @@ class ChildDocuments:
         return Outgoing(topics.desired(self.child_id), encode(Manifest(self.revision, listed, self.subnets)))
 
 
+def listed(
+    wanted: Iterable[Assignment], own: Collection[int], spec_of: Callable[[int], ServiceSpec | None]
+) -> tuple[tuple[AssignedInstance, ...], tuple[SpecVersion, ...]]:
+    """The instances of a document, and the specs of those that are not of one of its `own` revisions."""
+    instances: list[AssignedInstance] = []
+    older: dict[int, SpecVersion] = {}
+    for each in sorted(wanted, key=lambda assignment: (assignment.instance_number, assignment.instance_id)):
+        revision = each.spec_revision
+        spec = None if revision in own else spec_of(revision)
+        if spec is not None:
+            older[revision] = SpecVersion(revision, spec)
+        instances.append(AssignedInstance(each.instance_id, each.instance_number, revision if spec else 0))
+    return tuple(instances), tuple(older[revision] for revision in sorted(older))
+
+
 def _body(service_id: ServiceId, content: DesiredContent | None) -> dict[str, object] | None:
     if content is None or not content.instances:
         return None
-    document = DesiredService(service_id, 0, content.spec_revision, content.spec, content.instances, content.sealed)
+    document = DesiredService(
+        service_id, 0, content.spec_revision, content.spec, content.instances, content.sealed, content.older
+    )
     return to_document(document)
 
 

@@ -15,8 +15,17 @@ from edge_common.model.values import SealedValue
 
 @dataclass(frozen=True, slots=True)
 class AssignedInstance:
+    """`spec_revision` 0 is that of its document, else that of an older spec in it."""
+
     instance_id: InstanceId
     instance_number: int
+    spec_revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpecVersion:
+    spec_revision: int
+    spec: ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class DesiredService:
     An instance is immutable: `spec` is for those that are new to the reader, the others keep what they began with.
 
     `revision` is that of the child's manifest at which this document last changed. `sealed` are the values that `spec`
-    names, for this child alone.
+    names, for this child alone. `older` are other specs that listed instances are of, for who starts them anew.
     """
 
     service_id: ServiceId
@@ -35,6 +44,12 @@ class DesiredService:
     spec: ServiceSpec
     instances: tuple[AssignedInstance, ...] = ()
     sealed: tuple[SealedValue, ...] = ()
+    older: tuple[SpecVersion, ...] = ()
+
+    def version_of(self, revision: int) -> SpecVersion:
+        """The document's own for one that it does not have."""
+        own = SpecVersion(self.spec_revision, self.spec)
+        return next((each for each in self.older if each.spec_revision == revision), own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from edge_common.wire.messages import (
     Report,
     Request,
     Response,
+    SpecVersion,
 )
 from edge_common.wire.net_messages import InstancePlace, InstancePlaces, InstanceWish, NetworkState, SubnetGrant
 
@@ -110,6 +111,7 @@ NODE = NodeInfo(
     "192.0.2.7",
     has_overlay=True,
     subnets_wanted=2,
+    subnets=(SUBNET,),
     labels=(("room", "kitchen"), ("zone", "a")),
     version="0.1.0",
     sealing_key="3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=",
@@ -132,6 +134,7 @@ SUMMARY = Summary(
         ),
     ),
     blocks_wanted=3,
+    blocks=(Subnet("10.16.16.0/20", "fc00::1:0:0/104"),),
 )
 
 CHILD = ChildId("5f0c2d9a7b3e4f1c8d6a0b2e")
@@ -139,14 +142,16 @@ MQTT = MqttAccess("192.0.2.7", 10_003, CHILD, "m0Q5xYt2Wq8rLk3vNs7zPb1cHd9fJg4e"
 
 SAMPLES: Mapping[type[Any], Any] = MappingProxyType(
     {
-        AssignedInstance: AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),
+        AssignedInstance: AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2, 6),
+        SpecVersion: SpecVersion(6, SPEC),
         DesiredService: DesiredService(
             SERVICE,
             7,
             3,
             SPEC,
-            (AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2),),
+            (AssignedInstance(InstanceId("aaaaaaaaaaaaaaaaaaaaaaaa"), 2, 6),),
             (SealedValue(PASSWORD.value_id, 3, "c2VhbGVk"),),
+            (SpecVersion(6, SPEC),),
         ),
         Manifest: Manifest(7, {SERVICE: 7, ServiceId("other"): 2}, (SUBNET,)),
         Report: Report(

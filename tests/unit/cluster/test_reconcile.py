@@ -108,6 +108,15 @@ def test_a_successor_takes_the_slot_over_with_the_newest_spec() -> None:
     assert command.assignment.spec_revision == 4
 
 
+def test_a_successor_keeps_the_older_spec_of_a_slot_that_is_not_updated_yet() -> None:
+    service = wanted(1, spec_revision=7)
+    slot = replace(service.slots[0], spec_revision=6)
+    service = replace(service, slots=(slot,), older={6: service.spec})
+    where = replace(situation(PLACED, states=RUNNING, node=LOST), wanted=service)
+    (command,) = reconcile(where, new_ids())
+    assert command.assignment.spec_revision == 6
+
+
 @pytest.mark.parametrize(
     ("states", "node", "state"),
     [

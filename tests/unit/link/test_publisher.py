@@ -5,10 +5,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_common.link.publisher import ChildDocuments, DesiredContent
-from edge_common.model.ids import ChildId, ServiceId
+from edge_common.link.publisher import ChildDocuments, DesiredContent, listed
+from edge_common.model.ids import ChildId, InstanceId, ServiceId
+from edge_common.model.instance import Assignment
 from edge_common.wire import topics
-from tests.unit.link.rig import CHILD, DB, WEB, content
+from edge_common.wire.messages import AssignedInstance, DesiredService, SpecVersion
+from tests.unit.link.rig import CHILD, DB, WEB, content, spec
 
 
 class Wanted(dict[ServiceId, DesiredContent]):
@@ -97,3 +99,20 @@ def test_revisions_only_grow_and_the_manifest_lists_what_was_said_last(
         before = documents.revision
         assert documents.published.keys() == {each for each, what in wanted.items() if what.instances}
         assert all(each.revision <= before for each in documents.published.values())
+
+
+def test_an_instance_of_an_older_spec_brings_it_along() -> None:
+    def assignment(name: str, number: int, revision: int) -> Assignment:
+        return Assignment(InstanceId(name), ServiceId("web"), number, InstanceId(name), revision)
+
+    older = spec("web")
+    wanted = [assignment("b", 1, 6), assignment("a", 0, 7), assignment("c", 2, 2)]
+    instances, versions = listed(wanted, {7}, {6: older}.get)
+    assert instances == (
+        AssignedInstance(InstanceId("a"), 0),
+        AssignedInstance(InstanceId("b"), 1, 6),
+        AssignedInstance(InstanceId("c"), 2),
+    )
+    assert versions == (SpecVersion(6, older),)
+    document = DesiredService(ServiceId("web"), 1, 7, spec("web"), instances, older=versions)
+    assert [document.version_of(each.spec_revision).spec_revision for each in instances] == [7, 6, 7]
