@@ -125,6 +125,11 @@ class Networks:
             return max(1, view.subnets_wanted)
         return max(1, len(self._given), view.subnets_wanted if view else 0)
 
+    @property
+    def subnets(self) -> tuple[Subnet, ...]:
+        """Those that the manager works with, or else those that it was last given."""
+        return self._view.subnets if self._view and self._view.subnets else self._given
+
     def hindrance(self, instance_id: InstanceId, spec: ServiceSpec) -> str:
         """Why this one may not start now, "" when it may."""
         if not self.is_overlay:

@@ -93,4 +93,5 @@ class NodeReporter:
             sealing_key=self._profile.sealing_key,
             has_overlay=self._networks.is_ready,
             subnets_wanted=self._networks.wanted_subnets,
+            subnets=self._networks.subnets,
         )

@@ -18,6 +18,7 @@ from edge_common.addressing.address_plan import (
     node_subnets,
 )
 from edge_common.addressing.pool import Network, Pool, PoolIsFull, PoolPlan, PoolState, overlap
+from edge_common.model.errors import Conflict, InvalidInput
 from edge_common.model.ids import ChildId
 
 FEW_LEFT = 4
@@ -120,6 +121,27 @@ class Grants:
         self._drop_unused()
         return new, back
 
+    def learn(self, child_id: ChildId, held: Iterable[Twins], now_s: float) -> list[Owned]:
+        """A child says what it holds: what nobody has on record, as after a restored backup, is its own again.
+
+        What belongs to another, rests or lies outside the plan is not; the child then hears of something else.
+        """
+        own = self._owned.setdefault(child_id, {})
+        known = {one.twins for one in own.values()}
+        learned = []
+        for twins in [each for each in held if each not in known][: self.allowed(self._source.most) - len(own)]:
+            number = next(each for each in range(len(own) + 1) if each not in own)
+            try:
+                self._pool_of(twins).take(f"{child_id}/{number}", now_s, twins.v4, twins.v6)
+            except (Conflict, InvalidInput):
+                continue
+            own[number] = Owned(child_id, number, twins)
+            learned.append(own[number])
+        if not own:
+            del self._owned[child_id]
+        self._drop_unused()
+        return learned
+
     def allowed(self, wanted: int) -> int:
         return max(0, min(wanted, self._source.most))
 
@@ -136,6 +158,16 @@ class Grants:
         if not count or self._ranges[-1] in in_use or (count == 1 and self._owned):
             return count
         return count - 1 if count == 1 or self._free(self._ranges[:-1], now_s) >= MANY_LEFT else count
+
+    def _pool_of(self, twins: Twins) -> TwinPools:
+        """Raises InvalidInput for what lies in no range."""
+        try:
+            range_ = self._source.range_of(twins)
+        except ValueError:
+            raise InvalidInput(f"{twins.v4} is larger than what is shared out here.") from None
+        if range_ not in self._pools:
+            self._pools[range_] = self._opened(range_, KeptGrants((), self._resting))
+        return self._pools[range_]
 
     def _take(self, owner: str, now_s: float) -> Twins | None:
         for each in self._ranges:

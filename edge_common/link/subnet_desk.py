@@ -46,15 +46,23 @@ class SubnetDesk:
         new, back = self._grants.give(child_id, count, self._clock.now_s())
         if not new and not back:
             return
-        try:
-            self._save(new, back)
-        except HedgerowError:
-            self._loaded = None
-            raise
+        self._write(new, back)
         for one in new:
             logger.info("event=subnet_given child=%s subnet=%s", child_id, one.twins.v4)
         for one in back:
             logger.info("event=subnet_taken_back child=%s subnet=%s", child_id, one.twins.v4)
+
+    def learn(self, child_id: ChildId, held: Iterable[Subnet]) -> None:
+        """What a child says it holds and nobody has on record is its own again: our store may be an old copy."""
+        known = set(self.of(child_id))
+        unknown = [each for each in held if each not in known]
+        if not unknown:
+            return
+        learned = self._grants.learn(child_id, ranges_of(unknown), self._clock.now_s())
+        for one in learned:
+            logger.warning("event=subnet_learned child=%s subnet=%s", child_id, one.twins.v4)
+        if learned:
+            self._write(learned, ())
 
     def short(self) -> frozenset[ChildId]:
         """Children that have fewer than they last asked for."""
@@ -67,6 +75,13 @@ class SubnetDesk:
 
     def wanted_ranges(self) -> int:
         return self._grants.wanted_ranges(self._clock.now_s())
+
+    def _write(self, new: Iterable[Owned], back: Iterable[Owned]) -> None:
+        try:
+            self._save(new, back)
+        except HedgerowError:
+            self._loaded = None
+            raise
 
     def _load(self) -> Grants:
         return Grants(self._source, _kept(self._documents), self._ranges)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edge_common.model.ids import ClusterId
+from edge_common.model.network import Subnet
 from edge_common.model.resources import NOTHING, Resources
 
 
@@ -42,7 +43,7 @@ class Pool:
 class Summary:
     """What a cluster shows its root. `revision` is the desired revision whose assignments `free` already counts.
 
-    `blocks_wanted` is how many blocks of overlay addresses it needs for its nodes.
+    `blocks_wanted` is how many blocks of overlay addresses it needs for its nodes, `blocks` are those that it has.
     """
 
     revision: int = 0
@@ -51,6 +52,7 @@ class Summary:
     instance_count: int = 0
     pools: tuple[Pool, ...] = ()
     blocks_wanted: int = 0
+    blocks: tuple[Subnet, ...] = ()
 
     @property
     def total(self) -> Resources:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge_common.model.ids import NodeId
+from edge_common.model.network import Subnet
 from edge_common.model.resources import Resources
 
 
@@ -27,7 +28,8 @@ class ChildHealth:
 class NodeInfo:
     """What a node says of itself. `capacity` is what instances may use in all, not what is free now.
 
-    `subnets_wanted` is how many subnets of the overlay it needs, 0 where instances have the node's network.
+    `subnets_wanted` is how many subnets of the overlay it needs, 0 where instances have the node's network, `subnets`
+    are those that it has.
     `name` and `address` may change at any time; `node_id` never does. `labels` are key=value pairs, sorted.
     Values are sealed for `sealing_key` (base64); "" is a node that cannot take any.
     """
@@ -40,6 +42,7 @@ class NodeInfo:
     address: str = ""
     has_overlay: bool = False
     subnets_wanted: int = 0
+    subnets: tuple[Subnet, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     version: str = ""
     sealing_key: str = ""

@@ -88,6 +88,18 @@ def test_what_a_forgotten_node_had_rests_before_another_gets_it(world: World) ->
     assert subnets(world, SECOND) == ["10.16.0.64/26"]
 
 
+def test_a_cluster_with_an_old_store_learns_what_its_nodes_hold(world: World) -> None:
+    held = Subnet("10.16.0.64/26", "fc00::100/120")
+    give(world, BLOCK)
+    reporter = world.nodes[FIRST].reporter
+    reporter._info = replace(reporter._info, subnets=(held,))
+    want(world, FIRST, 1)
+    assert subnets(world, FIRST) == [held.v4]
+    for node in (SECOND,):
+        want(world, node, 2)
+    assert held.v4 not in subnets(world, SECOND)
+
+
 @pytest.mark.parametrize("plight", ["is_away", "is_read_only", "loses_answers"])
 def test_a_store_that_fails_gives_nothing_to_two(world: World, plight: str) -> None:
     give(world, BLOCK)

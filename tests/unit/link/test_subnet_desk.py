@@ -37,6 +37,35 @@ def test_a_cluster_without_a_block_says_that_it_needs_one() -> None:
     assert (desk.wanted_ranges(), desk.short()) == (1, frozenset())
 
 
+def test_what_a_child_holds_is_learned_when_the_store_is_an_old_copy() -> None:
+    held = (Subnet("10.16.0.64/26", "fc00::100/120"),)
+    documents, clock = MemoryDocuments(), FakeClock()
+    desk = SubnetDesk(documents, SUBNETS, clock, ranges_of([BLOCK]))
+    desk.learn(A, held)
+    desk.wants(A, 1)
+    assert desk.of(A) == held
+    for child_id in (B, ChildId("c")):
+        desk.wants(child_id, 1)
+    assert [desk.of(child_id)[0].v4 for child_id in (B, ChildId("c"))] == ["10.16.0.0/26", "10.16.0.128/26"]
+    assert SubnetDesk(documents, SUBNETS, clock, ranges_of([BLOCK])).of(A) == held
+
+
+def test_nothing_is_learned_that_is_anothers_or_rests_or_is_none() -> None:
+    desk = SubnetDesk(MemoryDocuments(), SUBNETS, FakeClock(), ranges_of([BLOCK]))
+    desk.wants(A, 2)
+    first, second = desk.of(A)
+    desk.wants(A, 1)
+    desk.learn(B, (first, second, BLOCK, Subnet("x", "y"), Subnet("10.16.0.0/27", "fc00::/121")))
+    desk.learn(A, (first, second))
+    assert (desk.of(A), desk.of(B)) == ((first,), ())
+
+
+def test_a_child_cannot_claim_more_than_it_could_have() -> None:
+    desk = SubnetDesk(MemoryDocuments(), SUBNETS, FakeClock(), ranges_of([BLOCK]))
+    desk.learn(A, tuple(Subnet(f"10.16.{n // 4}.{n % 4 * 64}/26", f"fc00::{n:x}00/120") for n in range(64)))
+    assert len(desk.of(A)) == SUBNETS.most
+
+
 def test_ranges_that_make_no_sense_are_left_out() -> None:
     desk = SubnetDesk(MemoryDocuments(), SUBNETS, FakeClock(), ())
     desk.set_ranges([Subnet("192.168.0.0/20", "fc00::/104"), Subnet("x", "y"), BLOCK])
