@@ -9,7 +9,7 @@ import typer
 
 from hedgerow.cli.durations import left, ttl_s
 from hedgerow.cli.names import pick
-from hedgerow.cli.output import Format, Output, age, say, show_data, show_rows, stderr
+from hedgerow.cli.output import Format, Output, age, remark, say, show_data, show_rows
 from hedgerow.cli.session import connect
 
 app = typer.Typer(help="Personal API tokens, for programs that act in your name.", no_args_is_help=True)
@@ -38,10 +38,11 @@ def create(
     """Make a token and print it, this once.
 
     Programs send it as a bearer token; `hedgerow` itself takes it from HEDGEROW_TOKEN, instead of a session.
+    It can have roles of yours only: for a program that may do less, make a user.
 
     Examples:
 
-        hedgerow api-token create ci --ttl 30d --role Application_Provider > token
+        hedgerow api-token create ci --ttl 30d > token
 
         HEDGEROW_TOKEN=$(cat token) hedgerow deploy shop.yaml
     """
@@ -52,7 +53,7 @@ def create(
         return
     sys.stdout.write(f"{made['token']}\n")
     note = f"Keep it: it is not shown again. It is good for {age(made['expires_at'] - made['created_at'])}."
-    stderr().print(note, markup=False)
+    remark(note)
 
 
 @app.command("ls")

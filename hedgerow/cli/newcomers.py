@@ -10,7 +10,7 @@ import typer
 from edge_common.plumbing.addresses import is_loopback
 from hedgerow.cli.durations import left, ttl_s
 from hedgerow.cli.names import find_cluster, pick
-from hedgerow.cli.output import Format, Output, age, say, show_data, show_rows, stderr
+from hedgerow.cli.output import Format, Output, age, remark, say, show_data, show_rows
 from hedgerow.cli.session import Api, connect
 
 tokens = typer.Typer(help="Join tokens: they let clusters and nodes in.", no_args_is_help=True)
@@ -156,10 +156,13 @@ def _show_new(api: Api, cluster: Mapping[str, Any] | None, made: Mapping[str, An
         url = _url(host, cluster["port"])
     if is_loopback(host) or host in _EVERYWHERE:
         url = urlunsplit(("https", f"HOST:{urlsplit(url).port}", "", "", ""))
-        stderr().print("Put the address in place of HOST under which the newcomer reaches it.", markup=False)
+        remark("Put the address under which the newcomer reaches it in place of HOST.")
+    if cluster is not None and host and is_loopback(host):
+        name = cluster["cluster_name"]
+        remark(f"{name} listens on its own machine only; for others, `hedgerow up --listen ADDRESS` there first.")
     sys.stdout.write(line.format(url=url, token=made["token"]) + "\n")
     ends = f"expires {left(made['expires_at'])}" if made["expires_at"] else "never expires"
-    stderr().print(f"It is not shown again. Token {made['token_id']} {ends}.", markup=False)
+    remark(f"It is not shown again. Token {made['token_id']} {ends}.")
 
 
 def _url(host: str, port: int) -> str:

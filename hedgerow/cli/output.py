@@ -44,6 +44,11 @@ def say(text: str) -> None:
     stdout().print(printable(text), markup=False)
 
 
+def remark(text: str) -> None:
+    """For people alone: what is printed for programs stays as it is."""
+    stderr().print(printable(text), markup=False)
+
+
 def complain(sentence: str, lines: Iterable[str] = ()) -> None:
     console = stderr()
     console.print(printable(f"hedgerow: {sentence}"), markup=False, style="red" if console.is_terminal else None)

@@ -62,7 +62,10 @@ def made(
         if role not in set(Role):
             raise InvalidInput(f"scopes[{index}]: must be one of {', '.join(Role)}", f"scopes[{index}]")
         if role not in actor.roles:
-            raise Forbidden(f"scopes[{index}]: you are no {role}, so no token of yours can be.")
+            yours = ", ".join(actor.roles) or "none"
+            raise Forbidden(
+                f"scopes[{index}]: a token has roles of its user, and you do not have {role}; yours: {yours}."
+            )
     return ApiToken(
         token_id=token_id,
         username=actor.username,

@@ -54,6 +54,7 @@ class TestTokens:
         outcome = hedgerow("token", "create", "-c", "berlin")
         assert outcome.out == "NodeEngine join https://HOST:10100 --token t\n"
         assert "in place of HOST" in outcome.err
+        assert ("--listen" in outcome.err) == (ip == "127.0.0.1")
 
     def test_one_for_clusters_is_two_lines_of_environment(self, root: FakeRoot, hedgerow: Hedgerow) -> None:
         root.on("POST /api/join-tokens", {**TOKEN, "token": "t", "expires_at": None})

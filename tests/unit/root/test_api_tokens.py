@@ -65,7 +65,7 @@ def test_a_wrong_secret_and_an_unknown_id_are_told_alike(world: World) -> None:
 def test_a_token_has_no_more_roles_than_its_user(world: World) -> None:
     alice = world.client(ALICE)
     answer = alice.post("/api/tokens", {"name": "x", "scopes": ["Admin"]}, status=403)
-    assert "scopes[0]: you are no Admin" in answer["message"]
+    assert "scopes[0]: a token has roles of its user, and you do not have Admin" in answer["message"]
     assert alice.post("/api/tokens", {"name": "x", "scopes": ["King"]}, status=400)["field"] == "scopes[0]"
     assert alice.post("/api/tokens", {"name": "x y"}, status=400)["field"] == "name"
     assert alice.post("/api/tokens", {"name": "x", "ttl": 1}, status=400)["field"] == "ttl"
