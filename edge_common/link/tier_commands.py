@@ -11,11 +11,13 @@ from edge_common.plumbing.addresses import is_loopback
 from edge_common.plumbing.http_client import HttpClient
 from edge_common.plumbing.process import Runnable, run
 from edge_common.plumbing.settings import load
+from edge_common.plumbing.tier_tls import TlsMode
 from edge_common.plumbing.tls import TlsFiles
 from edge_common.wire import routes
 
 HEALTH_TIMEOUT_S = 5.0
-TLS_EVERYWHERE = "on"
+_LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Of the addresses that stand for all of a machine."""
 
 
 class Settings(tier_setup.TierSettings, Protocol):
@@ -55,11 +57,17 @@ def main(
 
 def check_health(settings: Settings) -> None:
     """Raises an error of the tree when the tier on this machine does not answer, or says that it is not well."""
-    is_plain = is_loopback(settings.http_host) and settings.tls != TLS_EVERYWHERE
-    host = settings.http_host if is_loopback(settings.http_host) else "127.0.0.1"
-    tls = None if is_plain else TlsFiles(settings.data_dir / "ca" / "ca.crt")
-    client = HttpClient(f"http{'' if is_plain else 's'}://{host}:{settings.http_port}", HEALTH_TIMEOUT_S, tls=tls)
+    url = own_url(settings.http_host, settings.http_port, settings.tls)
+    tls = TlsFiles(settings.data_dir / "ca" / "ca.crt") if url.startswith("https://") else None
+    client = HttpClient(url, HEALTH_TIMEOUT_S, tls=tls)
     try:
         client.request("GET", routes.HEALTH)
     finally:
         client.close()
+
+
+def own_url(bind_host: str, port: int, tls: str) -> str:
+    """Where a tier that listens on `bind_host` is, as seen from its own machine."""
+    scheme = "http" if is_loopback(bind_host) and tls != TlsMode.ON else "https"
+    host = _LOOPBACK_OF.get(bind_host, bind_host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
