@@ -121,14 +121,6 @@ def read_or_make_key(file: Path) -> bytes:
     return key
 
 
-def is_sealing_key(text: str) -> bool:
-    try:
-        _public_key(text)
-    except InvalidInput:
-        return False
-    return True
-
-
 def _new_key() -> str:
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 

@@ -71,9 +71,7 @@ def write_settings(file: Path, settings: Mapping[str, str]) -> None:
         if value != _unquoted(value.strip()) or not value.isprintable():
             raise InvalidInput(f"{value!r} has quotes or spaces at its ends, or a line break; change it.", name)
     lines = (f"{name}={value}\n" for name, value in sorted(settings.items()))
-    write_secret(
-        file, "# The settings of this node; the environment wins. See docs/configuration.md.\n" + "".join(lines)
-    )
+    write_secret(file, _HEAD + "".join(lines))
 
 
 def _unquoted(value: str) -> str:
