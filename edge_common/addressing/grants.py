@@ -4,6 +4,7 @@ A child may have several, numbered from 0. Each has one owner, by the pools; wha
 again. A range that is taken away is used up: who has something of it keeps it, nobody new gets any.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -77,10 +78,10 @@ class Grants:
         self._source = source
         self._ranges: tuple[Twins, ...] = ()
         self._owned: dict[ChildId, dict[int, Owned]] = {}
+        self._uses: Counter[Twins] = Counter()
         for one in kept.owned:
-            self._owned.setdefault(one.child_id, {})[one.number] = one
-        used = dict.fromkeys(source.range_of(one.twins) for one in kept.owned)
-        self._pools = {each: self._opened(each, kept) for each in used}
+            self._note(one)
+        self._pools = {each: self._opened(each, kept) for each in self._uses}
         self._resting = dict(kept.resting)
         self.set_ranges(ranges)
         self._short: set[ChildId] = set()
@@ -113,8 +114,7 @@ class Grants:
             twins = self._take(f"{child_id}/{number}", now_s)
             if twins is None:
                 break
-            held[number] = Owned(child_id, number, twins)
-            new.append(held[number])
+            new.append(self._note(Owned(child_id, number, twins)))
         (self._short.add if len(held) < wanted else self._short.discard)(child_id)
         if not held:
             del self._owned[child_id]
@@ -135,8 +135,7 @@ class Grants:
                 self._pool_of(twins).take(f"{child_id}/{number}", now_s, twins.v4, twins.v6)
             except (Conflict, InvalidInput):
                 continue
-            own[number] = Owned(child_id, number, twins)
-            learned.append(own[number])
+            learned.append(self._note(Owned(child_id, number, twins)))
         if not own:
             del self._owned[child_id]
         self._drop_unused()
@@ -152,12 +151,11 @@ class Grants:
     def wanted_ranges(self, now_s: float) -> int:
         """How many ranges are needed. Between asking and giving back there is a gap, so that it does not waver."""
         count = len(self._ranges)
-        if self._short or (self._owned and self._free(self._ranges, now_s) < FEW_LEFT):
+        if self._short or (self._owned and not self._has_left(FEW_LEFT, self._ranges, now_s)):
             return count + 1
-        in_use = {self._source.range_of(one.twins) for held in self._owned.values() for one in held.values()}
-        if not count or self._ranges[-1] in in_use or (count == 1 and self._owned):
+        if not count or self._uses[self._ranges[-1]] or (count == 1 and self._owned):
             return count
-        return count - 1 if count == 1 or self._free(self._ranges[:-1], now_s) >= MANY_LEFT else count
+        return count - 1 if count == 1 or self._has_left(MANY_LEFT, self._ranges[:-1], now_s) else count
 
     def _pool_of(self, twins: Twins) -> TwinPools:
         """Raises InvalidInput for what lies in no range."""
@@ -178,11 +176,24 @@ class Grants:
         return None
 
     def _give_back(self, one: Owned, now_s: float) -> None:
-        self._pools[self._source.range_of(one.twins)].give_back(one.owner, now_s)
+        range_ = self._source.range_of(one.twins)
+        self._pools[range_].give_back(one.owner, now_s)
+        self._uses[range_] -= 1
         del self._owned[one.child_id][one.number]
 
-    def _free(self, ranges: Iterable[Twins], now_s: float) -> int:
-        return sum(min(self._pools[each].v4.free(now_s), self._pools[each].v6.free(now_s)) for each in ranges)
+    def _note(self, one: Owned) -> Owned:
+        self._owned.setdefault(one.child_id, {})[one.number] = one
+        self._uses[self._source.range_of(one.twins)] += 1
+        return one
+
+    def _has_left(self, count: int, ranges: tuple[Twins, ...], now_s: float) -> bool:
+        """Looks at the last ones first: those before them fill up first."""
+        for each in reversed(ranges):
+            pools = self._pools[each]
+            count -= min(pools.v4.free(now_s), pools.v6.free(now_s))
+            if count <= 0:
+                return True
+        return False
 
     def _opened(self, range_: Twins, kept: KeptGrants) -> TwinPools:
         plan_v4, plan_v6 = self._source.plans_of(range_)
@@ -195,8 +206,8 @@ class Grants:
         )
 
     def _drop_unused(self) -> None:
-        used = {self._source.range_of(one.twins) for held in self._owned.values() for one in held.values()}
-        self._pools = {each: pools for each, pools in self._pools.items() if each in used or each in self._ranges}
+        self._uses = +self._uses
+        self._pools = {each: pools for each, pools in self._pools.items() if self._uses[each] or each in self._ranges}
 
 
 def _lies_in(network: Network, plan: PoolPlan) -> bool:

@@ -103,7 +103,7 @@ class Pool:
 
     def _next_free(self, now_s: float) -> Network:
         used = len(self._taken) + len(self._resting)
-        for step in range(min(used + 1, self._size)):
+        for step in range(used + 1 if used < self._size else 0):
             index = (self._cursor + step) % self._size
             network = self._at(index)
             if network not in self._owners and network not in self._resting:
