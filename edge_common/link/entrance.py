@@ -49,7 +49,8 @@ class EntranceSettings:
 
 @dataclass(frozen=True, slots=True)
 class LinkCalls:
-    """What happens in the links, called from other threads. The first two only post; the others wait."""
+    """What happens in the links, called from other threads. The first two only post (`on_joined` returns False when it
+    could not); the others wait."""
 
     on_joined: Callable[[Joined], object]
     on_forgotten: Callable[[ChildId], object]

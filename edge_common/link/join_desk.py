@@ -12,6 +12,7 @@ from edge_common.link.join_tokens import JoinTokens, new_secret
 from edge_common.link.members import Member, Members
 from edge_common.link.nonces import Nonces
 from edge_common.link.waiting_room import WaitingRoom
+from edge_common.model.errors import Overloaded
 from edge_common.model.ids import NO_CHILD, ChildId
 from edge_common.plumbing.pki import public_der_of_csr, verify_signature
 from edge_common.wire.join_messages import (
@@ -63,7 +64,7 @@ class JoinDesk:
     """Joining again is harmless, also when an answer was lost. Thread-safe.
 
     `on_joined` and `on_forgotten` are called before the child hears the answer, from the caller's thread; they only
-    post to a mailbox.
+    post to a mailbox. When `on_joined` returns False nobody heard of it, and the child has to ask again.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class JoinDesk:
     def join(self, request: JoinRequest, address: str) -> JoinAnswer:
         """`address` is where the request came from, for the log and for operators.
 
-        Raises JoinRefused, InvalidInput, and Temporary when the store or the broker is away.
+        Raises JoinRefused, InvalidInput, and Temporary when the store or the broker is away or there is too much to do.
         """
         public_der = public_der_of_csr(request.csr)
         child_id = child_id_of(public_der)
@@ -150,7 +151,8 @@ class JoinDesk:
         certificate = parts.members.certify(child_id, request.csr, request.name)
         password = self._new_password()
         parts.broker.admit(child_id, password)
-        self._on_joined(Joined(child_id, request.kind, request.name, request.info, is_new))
+        if self._on_joined(Joined(child_id, request.kind, request.name, request.info, is_new)) is False:
+            raise Overloaded(f"{self._address.name} has too much to do to take in child {child_id}; try again.")
         member = parts.members.get(child_id)
         if member is None or member.is_forgotten:
             parts.broker.evict(child_id)

@@ -12,7 +12,7 @@ from edge_common.link.join_refusals import Ground, JoinRefused
 from edge_common.link.join_tokens import JOIN_TOKENS, new_secret
 from edge_common.link.members import CHILDREN, DAY_S, joined_children
 from edge_common.link.nonces import NONCE_LIFE_S
-from edge_common.model.errors import InvalidInput, Unreachable
+from edge_common.model.errors import InvalidInput, Overloaded, Unreachable
 from edge_common.model.ids import ChildId
 from edge_common.plumbing.pki import certificate_end_s, is_issued_by, make_key, matches_key
 from edge_common.wire.join_messages import ChildKind, JoinRequest, JoinStatus
@@ -107,6 +107,14 @@ class TestAdmitted:
         parent.join(child.request(parent.desk.hello(), token))
         assert len(parent.documents.find(CHILDREN)) == 1
         assert len(parent.joined) == 1
+
+    def test_a_join_of_which_the_links_could_not_hear_may_be_tried_again(self, parent: Parent, child: Child) -> None:
+        """Else the child would talk to a parent that takes it for a stranger, until one of them starts anew."""
+        token = parent.token(max_uses=1)
+        deaf = parent.desk_with(parent.admin, lambda _: False)
+        with pytest.raises(Overloaded, match="try again"):
+            deaf.join(child.request(deaf.hello(), token), ADDRESS)
+        assert parent.join(child.request(parent.desk.hello(), token)).status is JoinStatus.ADMITTED
 
     def test_within_the_grace_its_key_brings_a_child_back_and_renews_its_certificate(
         self, parent: Parent, child: Child
