@@ -10,7 +10,7 @@ from edge_common.model.values import SealedValue, ValueId, ValueKind, ValueRef, 
 from edge_common.plumbing.clock import Clock
 from edge_common.plumbing.vault import Locked, Vault
 from root_orchestrator.core.attachments import Known, names_values, resolved
-from root_orchestrator.core.permissions import Actor, Permission, Resource, Verb, check
+from root_orchestrator.core.permissions import Actor, Permission, Resource, Scope, Verb, check, scope_of
 from root_orchestrator.core.records import ServiceIntent
 from root_orchestrator.core.stored_values import StoredValue, checked_name, checked_size, refuse_use, rolled, users_of
 from root_orchestrator.ports import IntentStore, Nudge, ValueStore
@@ -105,11 +105,17 @@ class Values:
         owned = self._intents.applications(owner)
         return self._intents.services([each.application_id for each in owned])
 
-    def listed(self, kind: ValueKind, owner: str | None) -> list[StoredValue]:
-        """By name; `owner` None is everybody's."""
-        if owner is None:
-            return self._store.values(kind)
-        return [value for value in self._store.owned(owner) if value.kind is kind]
+    def listed(self, actor: Actor, kind: ValueKind) -> list[StoredValue]:
+        """Those that they may see, by name."""
+        match scope_of(actor, Verb.READ, RESOURCES[kind]):
+            case Scope.EVERYTHING:
+                return self._store.values(kind)
+            case Scope.ORGANIZATION:
+                return self._store.values(kind, actor.organization)
+            case Scope.OWN:
+                return [value for value in self._store.owned(actor.username) if value.kind is kind]
+            case _:
+                return []
 
     def read(self, value: StoredValue) -> bytes:
         """Raises Broken."""

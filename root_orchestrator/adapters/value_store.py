@@ -14,7 +14,11 @@ from root_orchestrator.core.stored_values import StoredValue
 
 COLLECTIONS = {ValueKind.SECRET: "secrets", ValueKind.CONFIG: "configs"}
 KEYS = "vault"
-INDEXES = tuple(Index(each, ("owner", "name"), is_unique=True) for each in COLLECTIONS.values())
+INDEXES = tuple(
+    index
+    for each in COLLECTIONS.values()
+    for index in (Index(each, ("owner", "name"), is_unique=True), Index(each, ("organization",)))
+)
 
 
 class DocumentValueStore:
@@ -35,8 +39,8 @@ class DocumentValueStore:
     def owned(self, owner: str) -> list[StoredValue]:
         return [value for kind in ValueKind for value in self._find(kind, {"owner": owner})]
 
-    def values(self, kind: ValueKind) -> list[StoredValue]:
-        return self._find(kind, None)
+    def values(self, kind: ValueKind, organization: str | None = None) -> list[StoredValue]:
+        return self._find(kind, None if organization is None else {"organization": organization})
 
     def write(self, value: StoredValue, services: Sequence[ServiceIntent] = ()) -> None:
         writes: list[Write] = [_value_write(value)]

@@ -65,6 +65,16 @@ def users_of(value: StoredValue, services: Iterable[ServiceIntent]) -> list[Serv
     ]
 
 
+def by_value(services: Iterable[ServiceIntent]) -> dict[ValueId, list[ServiceIntent]]:
+    """Those whose spec names it, for each value that any of these services names."""
+    users: dict[ValueId, list[ServiceIntent]] = {}
+    for service in services:
+        if not service.is_removed:
+            for value_id in {ref.value_id for ref in service.spec.values}:
+                users.setdefault(value_id, []).append(service)
+    return users
+
+
 def refuse_use(value: StoredValue, users: Sequence[ServiceIntent]) -> None:
     """Raises Conflict that says who needs it."""
     if users:

@@ -6,16 +6,16 @@ import binascii
 from marshmallow import Schema, fields
 
 from edge_common.model.errors import InvalidInput
-from edge_common.model.values import MAX_VALUE_BYTES, ValueKind
+from edge_common.model.values import MAX_VALUE_BYTES, ValueId, ValueKind
 from edge_common.wire import routes
 from edge_common.wire.strict import StrictSchema, Text
 from root_orchestrator.adapters.api.answers import MessageAnswer
 from root_orchestrator.adapters.api.bodies import read
 from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes
-from root_orchestrator.core.permissions import Scope, Verb, may, scope_of
+from root_orchestrator.core.permissions import Verb
 from root_orchestrator.core.records import ServiceIntent
-from root_orchestrator.core.stored_values import StoredValue, users_of, value_view
+from root_orchestrator.core.stored_values import StoredValue, by_value, value_view
 from root_orchestrator.core.views import View
 from root_orchestrator.values import RESOURCES
 
@@ -97,13 +97,12 @@ class StoredValues:
         to.delete(one, self.delete, f"Delete a {kind} that nothing uses", MessageAnswer, needs=(Verb.DELETE, resource))
 
     def list_all(self) -> Answer:
-        services: dict[str, list[ServiceIntent]] = {}
-        views = []
-        for value in self._visible():
-            if value.owner not in services:
-                services[value.owner] = self._parts.values.services_of(value.owner)
-            views.append(value_view(value, users_of(value, services[value.owner])))
-        return views
+        values = self._parts.values
+        found = values.listed(caller(), self._kind)
+        users: dict[ValueId, list[ServiceIntent]] = {}
+        for owner in {value.owner for value in found}:
+            users |= by_value(values.services_of(owner))
+        return [value_view(value, users.get(value.value_id, ())) for value in found]
 
     def show(self, name: str) -> Answer:
         actor, values = caller(), self._parts.values
@@ -131,12 +130,6 @@ class StoredValues:
 
     def _view(self, value: StoredValue) -> View:
         return value_view(value, self._parts.values.users_of(value))
-
-    def _visible(self) -> list[StoredValue]:
-        actor, resource = caller(), RESOURCES[self._kind]
-        is_own = scope_of(actor, Verb.READ, resource) is Scope.OWN
-        found = self._parts.values.listed(self._kind, actor.username if is_own else None)
-        return [value for value in found if may(actor, Verb.READ, resource, value.organization, value.owner)]
 
 
 def _data(body: dict[str, str]) -> bytes:

@@ -117,6 +117,13 @@ class TestShowing:
         world.client(stranger).get(f"/api/configs/{config}", status=404)
         world.client(operator).get("/api/secrets", status=403)
 
+    def test_a_list_reads_nothing_of_other_organisations(self, world: World, alice: Client) -> None:
+        """What cannot be read at all shows whether it was looked at."""
+        world.documents.put("secrets", {"_id": "x", "organization": "other", "owner": "zoe", "name": "pin"})
+        viewer = replace(ALICE, username="vera", roles=(Role.VIEWER,))
+        world.store.put_user(viewer)
+        assert [each["name"] for each in world.client(viewer).get("/api/secrets")] == ["db-password"]
+
     def test_who_gets_the_name_next_does_not_get_the_secrets(self, world: World, alice: Client) -> None:
         answer = world.client().delete("/api/user/alice", status=409)
         assert "alice still owns 2 secrets and configuration objects" in answer["message"]
@@ -263,17 +270,17 @@ class TestSealing:
         alice.post("/api/secrets", {"name": "unused", "value": "x"})
         service = world.store.service(ServiceId(deployed(alice, **USES)))
         assert service is not None
-        sealed = world.values.sealed(service.spec, NODE.public)
-        assert sealed == world.values.sealed(service.spec, NODE.public)
+        sealed = world.values.sealed([service.spec], NODE.public)
+        assert sealed == world.values.sealed([service.spec], NODE.public)
         opened = [NODE.open(each.box, f"{each.value_id}/{each.version}") for each in sealed]
         assert opened == [VALUE.encode(), b"greeting = hello"]
-        assert world.values.sealed(service.spec, "") == ()
+        assert world.values.sealed([service.spec], "") == ()
 
     def test_an_older_version_is_not_there_any_more(self, world: World, alice: Client) -> None:
         service = world.store.service(ServiceId(deployed(alice, **USES)))
         alice.put("/api/secrets/db-password", {"value": "another"})
         assert service is not None
-        assert [each.version for each in world.values.sealed(service.spec, NODE.public)] == [1]
+        assert [each.version for each in world.values.sealed([service.spec], NODE.public)] == [1]
 
 
 class TestKeyFile:
