@@ -39,8 +39,11 @@ class Organizations:
     def list_all(self) -> Answer:
         actor = caller()
         if scope_of(actor, Verb.READ, Resource.ORGANIZATION) is Scope.EVERYTHING:
-            users = self._parts.intents.users()
-            return [self._view(each, users) for each in self._parts.people_reads.organizations()]
+            members: dict[str, list[User]] = {}
+            for user in self._parts.intents.users():
+                members.setdefault(user.organization, []).append(user)
+            known = self._parts.people_reads.organizations()
+            return [self._view(each, members.get(each.organization_id, [])) for each in known]
         mine = self._parts.people_reads.organization(actor.organization)
         return [] if mine is None else [self._view(mine, self._parts.intents.users(actor.organization))]
 
