@@ -20,7 +20,7 @@ from edge_common.link.desired_store import DocumentDesiredStore
 from edge_common.link.dynsec import DynsecAdmin
 from edge_common.link.entrance import Entrance, LinkCalls, entrance_settings, open_entrance, parent_address
 from edge_common.link.events import End, PostingEvents
-from edge_common.link.identity import IdentityFiles
+from edge_common.link.identity import Identity, IdentityFiles
 from edge_common.link.join import join
 from edge_common.link.link_store import DocumentLinkStore
 from edge_common.link.members import Members, forgotten_children, joined_children
@@ -144,21 +144,57 @@ class App:
         self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 
     def start(self) -> None:
-        settings = self._settings
         if not self._lease.take():
             return
         identity = self._membership.identity()
         if identity is None:
             raise Temporary("Stopped before the root admitted this cluster.")
         mailbox_post: list[Callable[[object], bool]] = []
+        upper, lower = self._transports(identity, lambda event: mailbox_post[0](event))
+        tier = build_tier(self._info(identity), self._parts(upper, lower))
+        mailbox = Mailbox(tier.service, name="cluster")
+        mailbox_post.append(mailbox.post)
+        entrance = self._entrance(tier, mailbox)
+        doors = tier.links.doors = PooledDoors(entrance.doors.answer)
+        servers = self._tls.serve(partial(HttpServer, create_api(entrance.blueprint(), tier.service.status)))
+        self._begin(mailbox.start, mailbox.stop)
+        self._begin(lower.start, lower.stop)
+        self._begin(upper.start, upper.stop)
+        self._stops.insert(0, doors.stop)
+        self._begin(lambda: self._membership.keep(upper), self._membership.stop)
+        for server in servers:
+            self._begin(server.start, server.stop)
+        logger.info("event=serving cluster=%s name=%s port=%d", identity.child_id, self._settings.name, servers[0].port)
 
-        def post(event: object) -> bool:
-            return mailbox_post[0](event)
+    def stop(self) -> None:
+        self._membership.stop()
+        for stop in tuple(self._stops):
+            stop()
 
-        lower_endpoint = MqttEndpoint(
-            settings.mqtt_host, settings.mqtt_port, settings.mqtt_username, self._mqtt_password(), self._tls.broker
+    def _begin(self, start: Callable[[], object], stop: Callable[[], object]) -> None:
+        """What was begun last ends first, also when something after it cannot begin."""
+        self._stops.insert(0, stop)
+        start()
+
+    def _transports(self, identity: Identity, post: Callable[[object], bool]) -> tuple[MqttTransport, MqttTransport]:
+        """To the root's broker, and to our own."""
+        upper = MqttTransport(
+            identity.endpoint,
+            str(identity.child_id),
+            PostingEvents(End.UPPER, post),
+            last_will(identity.child_id),
         )
-        info = ClusterInfo(
+        lower = MqttTransport(
+            self._own_broker(),
+            f"parent-{identity.child_id}",
+            PostingEvents(End.LOWER, post),
+            tuning=PARENT_TUNING,
+        )
+        return upper, lower
+
+    def _info(self, identity: Identity) -> ClusterInfo:
+        settings = self._settings
+        return ClusterInfo(
             ClusterId(identity.child_id),
             settings.name,
             settings.location,
@@ -166,22 +202,13 @@ class App:
             settings.http_port,
             __version__,
         )
-        upper_transport = MqttTransport(
-            identity.endpoint,
-            str(identity.child_id),
-            PostingEvents(End.UPPER, post),
-            last_will(identity.child_id),
-        )
-        lower_transport = MqttTransport(
-            lower_endpoint,
-            f"parent-{identity.child_id}",
-            PostingEvents(End.LOWER, post),
-            tuning=PARENT_TUNING,
-        )
-        parts = Parts(
+
+    def _parts(self, upper: Transport, lower: Transport) -> Parts:
+        settings = self._settings
+        return Parts(
             self._documents,
-            upper_transport,
-            lower_transport,
+            upper,
+            lower,
             self._clock,
             boot_id(self._clock),
             lease_s=settings.lease_s,
@@ -190,37 +217,14 @@ class App:
             certify=self._members.certify,
             renewal=CertificateRenewal(self._identity_files, self._clock),
         )
-        tier = build_tier(info, parts)
-        mailbox = Mailbox(tier.service, name="cluster")
-        mailbox_post.append(mailbox.post)
-        entrance = self._entrance(lower_endpoint, tier, mailbox)
-        doors = tier.links.doors = PooledDoors(entrance.doors.answer)
-        api = create_api(entrance.blueprint(), tier.service.status)
-        servers = self._tls.serve(partial(HttpServer, api))
-        mailbox.start()
-        lower_transport.start()
-        upper_transport.start()
-        self._membership.keep(upper_transport)
-        for server in servers:
-            server.start()
-        self._stops = [
-            *(server.stop for server in servers),
-            self._membership.stop,
-            doors.stop,
-            upper_transport.stop,
-            lower_transport.stop,
-            mailbox.stop,
-            self._lease.stop,
-            self._documents.close,
-        ]
-        logger.info("event=serving cluster=%s name=%s port=%d", identity.child_id, settings.name, servers[0].port)
 
-    def stop(self) -> None:
-        self._membership.stop()
-        for stop in self._stops:
-            stop()
+    def _own_broker(self) -> MqttEndpoint:
+        settings = self._settings
+        return MqttEndpoint(
+            settings.mqtt_host, settings.mqtt_port, settings.mqtt_username, self._mqtt_password(), self._tls.broker
+        )
 
-    def _entrance(self, endpoint: MqttEndpoint, tier: Tier, mailbox: Mailbox) -> Entrance:
+    def _entrance(self, tier: Tier, mailbox: Mailbox) -> Entrance:
         settings = self._settings
         lower = tier.links.lower
         return open_entrance(
@@ -234,7 +238,7 @@ class App:
             ),
             self._documents,
             self._members,
-            DynsecAdmin(endpoint),
+            DynsecAdmin(self._own_broker()),
             parent_address(
                 settings.name,
                 settings.mqtt_host,
