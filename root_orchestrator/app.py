@@ -181,24 +181,21 @@ class App:
         api = self._api(tier, mailbox, endpoint, audit)
         make = partial(HttpServer, api, threads=settings.http_threads, max_body_bytes=settings.max_body_bytes)
         servers = self._tls.serve(make)
-        mailbox.start()
-        audit.start()
-        transport.start()
+        self._begin(audit.start, audit.stop)
+        self._begin(mailbox.start, mailbox.stop)
+        self._begin(transport.start, transport.stop)
         for server in servers:
-            server.start()
-        self._stops = [
-            *(server.stop for server in servers),
-            transport.stop,
-            mailbox.stop,
-            audit.stop,
-            self._lease.stop,
-            self._documents.close,
-        ]
+            self._begin(server.start, server.stop)
         logger.info("event=serving port=%d", servers[0].port)
 
     def stop(self) -> None:
-        for stop in self._stops:
+        for stop in tuple(self._stops):
             stop()
+
+    def _begin(self, start: Callable[[], object], stop: Callable[[], object]) -> None:
+        """What was begun last ends first, also when something after it cannot begin."""
+        self._stops.insert(0, stop)
+        start()
 
     def _api(self, tier: Tier, mailbox: Mailbox, endpoint: MqttEndpoint, audit: AuditLog) -> Flask:
         settings = self._settings

@@ -1,19 +1,22 @@
-"""A cluster that cannot serve ends all that it had begun, before another may act on its store."""
+"""A tier that cannot serve ends all that it had begun, before another may act on its store."""
 
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cluster_orchestrator.app import App
-from cluster_orchestrator.settings import Settings
+from cluster_orchestrator.app import App as ClusterApp
+from cluster_orchestrator.settings import Settings as ClusterSettings
 from edge_common.link.child_keys import child_id_of
 from edge_common.link.identity import IdentityFiles
 from edge_common.model.errors import Broken
 from edge_common.plumbing.pki import open_authority
 from edge_common.wire.join_messages import MqttAccess
+from root_orchestrator.app import App as RootApp
+from root_orchestrator.settings import Settings as RootSettings
 from tests.support import free_port
 
 
@@ -29,14 +32,24 @@ def admitted(data_dir: Path) -> None:
     files.keep(child_id, "root", access, root.issue_child(key.make_csr(), str(child_id), now_s, 86_400.0))
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    admitted(tmp_path)
-    (tmp_path / "password").write_text("secret")
+def cluster(data_dir: Path, port: int, password_file: Path) -> ClusterApp:
+    admitted(data_dir)
+    return ClusterApp(
+        ClusterSettings(data_dir, http_port=port, mqtt_port=free_port(), mqtt_password_file=password_file)
+    )
+
+
+def root(data_dir: Path, port: int, password_file: Path) -> RootApp:
+    return RootApp(RootSettings(data_dir, http_port=port, mqtt_port=free_port(), mqtt_password_file=password_file))
+
+
+@pytest.mark.parametrize("make", [cluster, root])
+def test_a_port_that_is_taken(make: Callable[[Path, int, Path], ClusterApp | RootApp], tmp_path: Path) -> None:
+    password_file = tmp_path / "password"
+    password_file.write_text("secret")
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        password_file = tmp_path / "password"
-        app = App(Settings(tmp_path, http_port=port, mqtt_port=free_port(), mqtt_password_file=password_file))
+        app = make(tmp_path / "tier", taken.getsockname()[1], password_file)
         with pytest.raises(Broken, match="Cannot listen on"):
             app.start()
         app.stop()
