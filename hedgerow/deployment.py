@@ -16,9 +16,16 @@ STUCK = frozenset({
 """Reasons that rarely go away by themselves: worth a few seconds of patience, not the whole time-out."""
 
 
+ENDED = frozenset({"done", "rolled_back"})
+"""States of a rollout after which nothing more happens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of one service. `failed` and `stuck` are sentences; `waiting` says what the others are at."""
+    """Of one service. `failed` and `stuck` are sentences; `waiting` says what the others are at.
+
+    `rollout` says how a change of a running version goes, "" for a first one.
+    """
 
     name: str
     wanted: int
@@ -26,27 +33,52 @@ class Progress:
     failed: tuple[str, ...] = ()
     stuck: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    rollout: str = ""
+    is_rolling: bool = False
+    needs_promotion: bool = False
 
     @property
     def is_done(self) -> bool:
-        return self.ready >= self.wanted and not self.failed
+        return self.ready >= self.wanted and not self.failed and not self.is_rolling
 
 
-def progress_of(service: Document) -> Progress:
+def progress_of(service: Document, revision: int | None = None) -> Progress:
+    """`revision` is the one that was asked for: when the root has gone back from it, that is a failure."""
     instances = [instance for instance in service["instance_list"] if instance.get("desired") != Desired.STOPPED]
+    rollout = service.get("rollout") or {}
     ready = [instance for instance in instances if _is_ready(instance, service)]
     others = [instance for instance in instances if not _is_ready(instance, service)]
-    failed = [instance for instance in others if instance["status"] == State.FAILED]
-    stuck = [instance for instance in others if instance not in failed and instance.get("reason") in STUCK]
+    failed = [each for each in others if each["status"] == State.FAILED and _is_current(each, service)]
+    stuck = [
+        each for each in others if each not in failed and each.get("reason") in STUCK and _is_current(each, service)
+    ]
     waiting = [instance for instance in others if instance not in failed and instance not in stuck]
     return Progress(
         name=short_name(service),
         wanted=service["replicas"],
         ready=len(ready),
-        failed=_sentences(service, failed),
+        failed=(*_rollout_failure(service, rollout, revision), *_sentences(service, failed)),
         stuck=_sentences(service, stuck),
         waiting=_sentences(service, waiting),
+        rollout=_rollout_sentence(rollout),
+        is_rolling=bool(rollout.get("from")) and rollout["state"] not in ENDED,
+        needs_promotion=rollout.get("state") == "waiting",
     )
+
+
+def _rollout_sentence(rollout: Document) -> str:
+    if not rollout.get("from") or rollout["state"] in ENDED:
+        return ""
+    return f"{rollout['state']} to revision {rollout['to']}: {rollout['healthy']} of {rollout['total']} are well"
+
+
+def _rollout_failure(service: Document, rollout: Document, revision: int | None) -> tuple[str, ...]:
+    name = short_name(service)
+    if revision is not None and service.get("spec_revision", revision) > revision:
+        return (f"{name} did not stay at revision {revision}: {rollout.get('reason') or 'it was changed again'}",)
+    if rollout.get("state") in ("paused", "failed") and rollout.get("from"):
+        return (f"The update of {name} is {rollout['state']}: {rollout.get('reason')}",)
+    return ()
 
 
 def short_name(service: Document) -> str:
@@ -68,8 +100,13 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
+def _is_current(instance: Document, service: Document) -> bool:
+    is_newest: bool = instance.get("spec_revision") == service.get("spec_revision")
+    return bool(instance.get("is_current", is_newest))
+
+
 def _is_ready(instance: Document, service: Document) -> bool:
-    if instance.get("spec_revision") != service.get("spec_revision"):
+    if not _is_current(instance, service):
         return False
     if service.get("one_shot"):
         return bool(instance["status"] == State.COMPLETED)

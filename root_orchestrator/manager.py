@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edge_common.model.errors import HedgerowError, InvalidInput
+from edge_common.model.errors import Conflict, HedgerowError, InvalidInput
 from edge_common.model.ids import ApplicationId, ServiceId
 from edge_common.model.sla import MicroserviceSla, Sla
 from edge_common.plumbing.clock import Clock
@@ -15,6 +15,7 @@ from root_orchestrator.core.ownership import check_may_add_services, visible_app
 from root_orchestrator.core.permissions import Actor, Permission, Resource, Verb
 from root_orchestrator.core.records import Application, ServiceIntent
 from root_orchestrator.core.rollout import Verdict
+from root_orchestrator.core.rollout_orders import RolloutOrder, ordered
 from root_orchestrator.core.updates import Phase, Rollout
 from root_orchestrator.ports import IntentStore, Nudge
 from root_orchestrator.values import Values
@@ -88,6 +89,21 @@ class Manager:
         (draft,) = self._resolved([draft], application.owner)
         return self._write(intents.update_service(application, service, draft, self._clock.now_s()))
 
+    def roll_back(self, actor: Actor, service_id: ServiceId, revision: int | None) -> Change:
+        """None is the last version that was well as a whole, or else the one before."""
+        application, service = self._service(actor, service_id, CHANGE_SERVICE)
+        to = versions.version(service, revision)
+        spec = self._values.renewed(to.spec, application.owner)
+        if spec == service.spec:
+            raise Conflict(f"Revision {to.revision} of {service.spec.name} is the same as the present one.")
+        self._check_addresses([ServiceDraft("the old spec", spec, {})], lambda: [application])
+        after = versions.rolled_back(service, to, spec, self._clock.now_s())
+        return self._write(intents.replaced(application, service, after))
+
+    def order_rollout(self, actor: Actor, service_id: ServiceId, order: RolloutOrder) -> Change:
+        application, service = self._service(actor, service_id, CHANGE_SERVICE)
+        return self._write(intents.replaced(application, service, ordered(service, order, self._clock.now_s())))
+
     def scale(self, actor: Actor, service_id: ServiceId, replicas: int) -> Change:
         return self._write(intents.scale(*self._service(actor, service_id, CHANGE_SERVICE), replicas))
 
@@ -113,7 +129,9 @@ class Manager:
         noted = [self._noted(known[i.service_id], v) for i, v in verdicts if known.get(i.service_id) == i]
         if noted:
             self._store.write(put_services=noted)
-            self._nudge.services_changed([service.service_id for service in noted])
+        changed = [each.service_id for each in noted if each.spec_revision != known[each.service_id].spec_revision]
+        if changed:
+            self._nudge.services_changed(changed)
 
     def _noted(self, service: ServiceIntent, verdict: Verdict) -> ServiceIntent:
         rollout = verdict.rollout

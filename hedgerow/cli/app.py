@@ -14,7 +14,8 @@ from hedgerow.cli import (
     network,
     newcomers,
     people,
-    services,
+    plan,
+    rollouts,
     values,
 )
 
@@ -37,8 +38,9 @@ app.command("down", rich_help_panel=_MACHINE)(machine.down)
 app.command("status", rich_help_panel=_MACHINE)(machine.status)
 app.add_typer(images.app, name="image", rich_help_panel=_MACHINE)
 app.command("deploy", rich_help_panel=_SERVICES)(deploy.deploy)
+app.command("plan", rich_help_panel=_SERVICES)(plan.plan)
 app.add_typer(applications.app, name="app", rich_help_panel=_SERVICES)
-app.add_typer(services.app, name="service", rich_help_panel=_SERVICES)
+app.add_typer(rollouts.app, name="service", rich_help_panel=_SERVICES)
 app.add_typer(values.secrets, name="secret", rich_help_panel=_SERVICES)
 app.add_typer(values.configs, name="config", rich_help_panel=_SERVICES)
 app.add_typer(clusters.clusters, name="cluster", rich_help_panel=_PLACES)

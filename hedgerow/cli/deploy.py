@@ -41,7 +41,8 @@ def deploy(
         for change in changes:
             say(f"{_would(change['outcome'], is_dry_run)} {change['job_name']} ({change['replicas']} wanted)")
     waited_for = [c["microserviceID"] for c in changes if c["outcome"] not in _NOT_WAITED_FOR]
-    services = [] if is_dry_run or is_detached else wait_for_services(api, waited_for, timeout_s)
+    revisions = {c["microserviceID"]: c["spec_revision"] for c in changes if c.get("spec_revision")}
+    services = [] if is_dry_run or is_detached else wait_for_services(api, waited_for, timeout_s, revisions)
     if output is not Format.TABLE:
         show_data({"changes": changes, "services": list(services)}, output)
 

@@ -1,7 +1,7 @@
 """Waits until services are as wanted, and shows how far they are."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.live import Live
 from rich.text import Text
@@ -18,8 +18,14 @@ _FIRST_POLL_S = 0.05
 _LONGEST_POLL_S = 1.0
 
 
-def wait_for_services(api: Api, service_ids: Sequence[str], timeout_s: float) -> Sequence[Document]:
-    """Raises Broken with the reason when one fails, stays stuck, or is not ready in time. What was asked for stays."""
+def wait_for_services(
+    api: Api, service_ids: Sequence[str], timeout_s: float, revisions: Mapping[str, int] | None = None
+) -> Sequence[Document]:
+    """Raises Broken with the reason when one fails, stays stuck, or is not ready in time. What was asked for stays.
+
+    One that waits for a promotion has come as far as it comes by itself. `revisions` are those that were asked for.
+    """
+    asked = revisions or {}
     started_s = time.monotonic()
     stuck_since_s: dict[str, float] = {}
     poll_s = _FIRST_POLL_S
@@ -27,10 +33,10 @@ def wait_for_services(api: Api, service_ids: Sequence[str], timeout_s: float) ->
     with Live(console=stderr(), transient=True, refresh_per_second=8) as live:
         while True:
             services = [api.get(f"/api/service/{service_id}", {"logs": False}) for service_id in service_ids]
-            steps = [progress_of(service) for service in services]
+            steps = [progress_of(service, asked.get(service["microserviceID"])) for service in services]
             now_s = time.monotonic()
             live.update(_picture(steps, now_s - started_s))
-            is_done = all(step.is_done for step in steps)
+            is_done = all(step.is_done or (step.needs_promotion and not step.failed) for step in steps)
             if is_done and settled == _attempts(services):
                 break
             settled = _attempts(services) if is_done else ()
@@ -78,7 +84,7 @@ def _picture(steps: Sequence[Progress], elapsed_s: float) -> Text:
     for step in steps:
         now = (*step.failed, *step.stuck, *step.waiting)
         picture.append(f"{step.name}  {step.ready}/{step.wanted}  ", style="green" if step.is_done else "yellow")
-        picture.append(now[0] if now else "", style="dim")
+        picture.append(step.rollout or (now[0] if now else ""), style="dim")
         picture.append("\n")
     picture.append(f"{elapsed_s:.0f} s", style="dim")
     return picture
@@ -86,6 +92,9 @@ def _picture(steps: Sequence[Progress], elapsed_s: float) -> Text:
 
 def _tell(services: Sequence[Document], steps: Sequence[Progress]) -> None:
     for service, step in zip(services, steps, strict=True):
+        if step.needs_promotion:
+            say(f"{step.name}: {step.rollout}. Go on with `hedgerow service promote {step.name}`, or roll back.")
+            continue
         where = ", ".join(f"http://{endpoint}" if _is_tcp(service) else endpoint for endpoint in endpoints(service))
         say(f"{short_name(service)}: {step.ready} of {step.wanted} ready" + (f", answers at {where}" if where else ""))
     stdout().file.flush()

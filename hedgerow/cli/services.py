@@ -21,7 +21,7 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0, help="How long to wa
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the root has taken it.")]
 
 _FOLLOW_POLL_S = 0.5
-_WAIT_S = 120.0
+WAIT_S = 120.0
 
 
 def _running(service: Document) -> str:
@@ -85,7 +85,7 @@ def show(service: Service, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def deploy(service: Service, is_detached: NoWait = False, timeout_s: Timeout = _WAIT_S) -> None:
+def deploy(service: Service, is_detached: NoWait = False, timeout_s: Timeout = WAIT_S) -> None:
     """Start one more instance of a service, and wait until it runs.
 
     Example: hedgerow service deploy shop.web
@@ -101,7 +101,7 @@ def scale(
     service: Service,
     replicas: Annotated[int, typer.Argument(min=0, help="How many instances there shall be.", show_default=False)],
     is_detached: NoWait = False,
-    timeout_s: Timeout = _WAIT_S,
+    timeout_s: Timeout = WAIT_S,
 ) -> None:
     """Set the number of instances, and wait until they run.
 

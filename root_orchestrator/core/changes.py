@@ -1,7 +1,7 @@
 """What a command comes to: what to write, and what to tell the user."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from edge_common.model.ids import ApplicationId, ServiceId
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceResult:
-    """`added` and `removed` are instance numbers."""
+    """`added` and `removed` are instance numbers. `before` and `after` are what it came from and to, for a dry run."""
 
     service_id: ServiceId
     name: str
@@ -30,6 +30,8 @@ class ServiceResult:
     spec_revision: int
     added: tuple[int, ...] = ()
     removed: tuple[int, ...] = ()
+    before: ServiceIntent | None = field(default=None, repr=False, compare=False)
+    after: ServiceIntent | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class ServiceChange:
             spec_revision=shown.spec_revision,
             added=tuple(sorted(has - had)),
             removed=tuple(sorted(had - has)),
+            before=self.before,
+            after=self.after,
         )
 
 

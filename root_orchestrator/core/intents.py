@@ -57,6 +57,10 @@ def update_service(application: Application, service: ServiceIntent, draft: Serv
     return change(application, Outcome.UNCHANGED, [_updated(service, draft, draft.replicas, now_s)])
 
 
+def replaced(application: Application, before: ServiceIntent, after: ServiceIntent) -> Change:
+    return change(application, Outcome.UNCHANGED, [ServiceChange(before, after, Outcome.CHANGED)])
+
+
 def scale(application: Application, service: ServiceIntent, replicas: int) -> Change:
     return change(application, Outcome.UNCHANGED, [_scaled(service, replicas)])
 

@@ -1,6 +1,6 @@
 """Applications, services and clusters as the API shows them: Oakestra's fields, and this project's beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +11,11 @@ from root_orchestrator.core.api_tokens import ApiToken
 from root_orchestrator.core.audit import Entry
 from root_orchestrator.core.changes import ApplicationResult, ServiceResult
 from root_orchestrator.core.organizations import Organization
+from root_orchestrator.core.planning import service_plan
 from root_orchestrator.core.records import Application, ClusterRecord, ServiceIntent, User
+from root_orchestrator.core.rollout_views import rollout_view
 from root_orchestrator.core.status import NO_STATUS, Status, most_telling
+from root_orchestrator.core.versions import revisions_like
 from root_orchestrator.core.whereabouts import Instance, Whereabouts, instances_of
 
 View = dict[str, Any]
@@ -37,6 +40,7 @@ def service_view(
     """`logs` is the end of each instance's output, by instance number."""
     instances = instances_of(service, where)
     status = _service_status(service, instances)
+    newest = revisions_like(service, service.spec)
     application_name, application_namespace, name, namespace = service.spec.name.split(".")
     return {
         **service.sla,
@@ -56,9 +60,10 @@ def service_view(
         "age_s": _age(status.age_s),
         "replicas": len(service.slots),
         "spec_revision": service.spec_revision,
+        "rollout": rollout_view(service, where),
         "next_instance_progressive_number": service.next_number,
         "service_ip_list": _service_ips(service),
-        "instance_list": [_instance_view(i, where, (logs or {}).get(i.number, "")) for i in instances],
+        "instance_list": [_instance_view(i, where, (logs or {}).get(i.number, ""), newest) for i in instances],
     }
 
 
@@ -150,14 +155,18 @@ def audit_view(entry: Entry, organization_names: Mapping[str, str]) -> View:
     }
 
 
-def change_view(results: Iterable[ApplicationResult]) -> list[View]:
+def change_view(results: Iterable[ApplicationResult], clusters: Sequence[ClusterRecord] | None = None) -> list[View]:
+    """With `clusters` also what a dry run knows of each service."""
     return [
         {
             "applicationID": result.application_id,
             "application_name": result.name,
             "application_namespace": result.namespace,
             "outcome": result.outcome,
-            "services": [service_change_view(service) for service in result.services],
+            "services": [
+                service_change_view(service) | ({} if clusters is None else service_plan(service, clusters))
+                for service in result.services
+            ],
         }
         for result in results
     ]
@@ -181,7 +190,7 @@ def _service_status(service: ServiceIntent, instances: Sequence[Instance]) -> St
     return most_telling(wanted or [i.status for i in instances]) if instances else NO_STATUS
 
 
-def _instance_view(instance: Instance, where: Whereabouts, logs: str) -> View:
+def _instance_view(instance: Instance, where: Whereabouts, logs: str, newest: Collection[int]) -> View:
     assignment, status = instance.assignment, instance.status
     cluster_id = assignment.child_id if assignment else ChildId("")
     cluster = where.clusters.get(cluster_id)
@@ -199,6 +208,7 @@ def _instance_view(instance: Instance, where: Whereabouts, logs: str) -> View:
         "attempt": seen.attempt if seen else 0,
         "exit_code": seen.exit_code if seen else None,
         "spec_revision": assignment.spec_revision if assignment else 0,
+        "is_current": assignment is not None and assignment.spec_revision in newest,
         "cluster_id": cluster_id,
         "cluster_name": cluster.info.name if cluster else "",
         "cluster_location": cluster.info.location if cluster else "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from edge_common.model.ids import ChildId, ClusterId, InstanceId, ServiceId
 from edge_common.model.instance import Assignment, HeardObservation
-from edge_common.model.lifecycle import Desired
+from edge_common.model.lifecycle import Desired, State
 from edge_common.model.node import Readiness
 from root_orchestrator.core.records import ClusterRecord, ServiceIntent
 from root_orchestrator.core.status import Status, instance_status
@@ -49,17 +49,26 @@ class Instance:
 
 
 def find_instance(service: ServiceIntent, number: int, where: Whereabouts) -> Instance | None:
-    return next((instance for instance in instances_of(service, where) if instance.number == number), None)
+    """While two versions share a slot, the one that runs."""
+    found = [instance for instance in instances_of(service, where) if instance.number == number]
+    running = (each for each in found if each.status.name == State.RUNNING)
+    return next(running, found[-1] if found else None)
 
 
 def instances_of(service: ServiceIntent, where: Whereabouts) -> list[Instance]:
+    """By number. Of a slot all that shall run, which are two where an update puts a new one beside an old one."""
     placements = where.assignments.get(service.service_id, ())
-    assigned = {a.instance_number: a for a in sorted(placements, key=_currency)}
+    assigned: dict[int, list[Assignment]] = {}
+    for assignment in sorted(placements, key=_currency):
+        known = assigned.get(assignment.instance_number, [])
+        shares = assignment.desired is Desired.RUNNING and known and known[-1].desired is Desired.RUNNING
+        assigned[assignment.instance_number] = [*known, assignment] if shares else [assignment]
     found: list[Instance] = []
     for number in sorted({*service.slots, *assigned}):
-        assignment = assigned.get(number)
-        heard = where.heard.get(assignment.instance_id) if assignment else None
-        found.append(Instance(number, assignment, heard, _with_cluster(assignment, heard, where)))
+        sharing: list[Assignment | None] = [*assigned.get(number, ())]
+        for each in sharing or [None]:
+            heard = where.heard.get(each.instance_id) if each else None
+            found.append(Instance(number, each, heard, _with_cluster(each, heard, where)))
     return found
 
 

@@ -124,6 +124,40 @@ class ServiceChangeAnswer(Schema):
     instances_removed = fields.List(fields.Integer())
 
 
+class SpecChangeAnswer(Schema):
+    field = fields.String()
+    before = _ANY(allow_none=True)
+    after = _ANY(allow_none=True)
+
+
+class TriedClusterAnswer(Schema):
+    cluster_name = fields.String()
+    fits = fields.Boolean()
+    score = fields.Float(allow_none=True)
+    refused_by = fields.List(fields.String(), metadata={"description": "the rules that it does not pass"})
+
+
+class PlacedAnswer(Schema):
+    cluster_name = fields.String()
+    instances = fields.Integer()
+
+
+class TrialAnswer(Schema):
+    tried = fields.Integer(metadata={"description": "new instances, a hundred at most"})
+    placed = fields.List(fields.Nested(PlacedAnswer))
+    refused = fields.Integer()
+    reason = fields.String()
+    detail = fields.String()
+    clusters = fields.List(fields.Nested(TriedClusterAnswer), metadata={"description": "as the first one is judged"})
+
+
+class PlannedServiceAnswer(ServiceChangeAnswer):
+    """`changes` and `placement` come with a dry run alone."""
+
+    changes = fields.List(fields.Nested(SpecChangeAnswer))
+    placement = fields.Nested(TrialAnswer, allow_none=True)
+
+
 class InstanceChangeAnswer(ServiceChangeAnswer):
     instance_number = fields.Integer(metadata={"description": "of the new instance, when there is one"})
     message = fields.String()
@@ -139,7 +173,7 @@ class ApplicationChangeAnswer(Schema):
     application_name = fields.String()
     application_namespace = fields.String()
     outcome = fields.String()
-    services = fields.List(fields.Nested(ServiceChangeAnswer))
+    services = fields.List(fields.Nested(PlannedServiceAnswer))
 
 
 class ApplyAnswer(Schema):
@@ -159,6 +193,7 @@ class InstanceAnswer(Schema):
     attempt = fields.Integer()
     exit_code = fields.Integer(allow_none=True)
     spec_revision = fields.Integer()
+    is_current = fields.Boolean(metadata={"description": "it runs the spec that is wanted"})
     cluster_id = fields.String()
     cluster_name = fields.String()
     cluster_location = fields.String()
@@ -184,6 +219,32 @@ class ServiceIpAnswer(Schema):
     address_v6 = fields.String(data_key="Address_v6")
 
 
+class RolloutAnswer(Schema):
+    state = fields.String(
+        metadata={"description": "rolling, waiting, paused, done, failed, rolling_back or rolled_back"}
+    )
+    strategy = fields.String()
+    from_revision = fields.Integer(data_key="from", metadata={"description": "the last that was well; 0 is none"})
+    to = fields.Integer(metadata={"description": "the revision that is wanted"})
+    updated = fields.Integer(metadata={"description": "slots with an instance of it"})
+    healthy = fields.Integer()
+    total = fields.Integer()
+    reason = fields.String()
+    started_at = fields.Float()
+    promotes_at = fields.Float(allow_none=True)
+
+
+class VersionAnswer(Schema):
+    spec_revision = fields.Integer()
+    since = fields.Float(metadata={"description": "when it became wanted"})
+    cause = fields.String(metadata={"description": "why, when it was no change of the SLA"})
+    image = fields.String()
+    is_current = fields.Boolean()
+    is_stable = fields.Boolean(metadata={"description": "the last of which all instances were well at once"})
+    changes = fields.List(fields.Nested(SpecChangeAnswer), metadata={"description": "against the one before it"})
+    sla = _ANY()
+
+
 class ServiceAnswer(Schema):
     """Beside these, every field of the SLA as it was sent."""
 
@@ -205,6 +266,7 @@ class ServiceAnswer(Schema):
     replicas = fields.Integer()
     spec_revision = fields.Integer()
     next_instance_progressive_number = fields.Integer()
+    rollout = fields.Nested(RolloutAnswer)
     service_ip_list = fields.List(fields.Nested(ServiceIpAnswer))
     instance_list = fields.List(fields.Nested(InstanceAnswer))
 

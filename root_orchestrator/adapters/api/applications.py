@@ -116,4 +116,5 @@ class Applications:
         change = self._parts.ask(
             lambda: self._parts.manager.apply(actor, sla, is_dry_run=is_dry_run, is_pruning=is_pruning)
         )
-        return {"dry_run": is_dry_run, "applications": change_view(change.results)}
+        clusters = self._parts.placements.clusters() if is_dry_run else None
+        return {"dry_run": is_dry_run, "applications": change_view(change.results, clusters)}

@@ -68,6 +68,18 @@ class ReplicasBody(StrictSchema):
     replicas = Whole(0, MAX_REPLICAS, required=True)
 
 
+class RollbackBody(StrictSchema):
+    """Without `revision` the last version that was well as a whole, or else the one before."""
+
+    revision = Whole(1, 2**53)
+
+
+class RolloutBody(StrictSchema):
+    """`order` is pause, resume or promote."""
+
+    order = Text(required=True, max_length=20)
+
+
 class JoinTokenBody(StrictSchema):
     """`ttl` in seconds, a day where the parent says nothing else; without `max_uses` any number may use it."""
 

@@ -12,14 +12,18 @@ from root_orchestrator.adapters.api.answers import (
     MessageAnswer,
     ServiceAnswer,
     ServiceChangeAnswer,
+    VersionAnswer,
 )
-from root_orchestrator.adapters.api.bodies import ReplicasBody, read
+from root_orchestrator.adapters.api.bodies import ReplicasBody, RollbackBody, RolloutBody, read
 from root_orchestrator.adapters.api.logs import MAX_LINES, instance_log, tails
 from root_orchestrator.adapters.api.parts import Parts, caller, note_object
 from root_orchestrator.adapters.api.routing import Answer, Routes, query_flag, query_whole
 from root_orchestrator.core.changes import Change
 from root_orchestrator.core.intents import ALL_INSTANCES
 from root_orchestrator.core.permissions import Permission, Resource, Verb
+from root_orchestrator.core.rollout_orders import RolloutOrder
+from root_orchestrator.core.rollout_views import history_view
+from root_orchestrator.core.spec_fields import choice
 from root_orchestrator.core.views import View, service_change_view, service_view
 from root_orchestrator.core.whereabouts import find_instance
 
@@ -89,6 +93,30 @@ class Services:
             body=ReplicasBody,
             needs=(Verb.CHANGE, Resource.SERVICE),
         )
+        to.get(
+            routes.HISTORY,
+            self.history,
+            "The versions of a service, newest first",
+            VersionAnswer,
+            is_list=True,
+            needs=(Verb.READ, Resource.SERVICE),
+        )
+        to.post(
+            routes.ROLLBACK,
+            self.roll_back,
+            "Want an earlier version again",
+            ServiceChangeAnswer,
+            body=RollbackBody,
+            needs=(Verb.CHANGE, Resource.SERVICE),
+        )
+        to.post(
+            routes.ROLLOUT,
+            self.order_rollout,
+            "Pause, resume or promote the rollout",
+            ServiceChangeAnswer,
+            body=RolloutBody,
+            needs=(Verb.CHANGE, Resource.SERVICE),
+        )
         to.post(
             routes.INSTANCES,
             self.add_instance,
@@ -143,6 +171,17 @@ class Services:
     def scale(self, service_id: str) -> Answer:
         actor, replicas = caller(), read(ReplicasBody)["replicas"]
         return _only(self._parts.ask(lambda: self._parts.manager.scale(actor, ServiceId(service_id), replicas)))
+
+    def history(self, service_id: str) -> Answer:
+        return history_view(self._parts.service(caller(), service_id)[0])
+
+    def roll_back(self, service_id: str) -> Answer:
+        actor, revision = caller(), read(RollbackBody).get("revision")
+        return _only(self._parts.ask(lambda: self._parts.manager.roll_back(actor, ServiceId(service_id), revision)))
+
+    def order_rollout(self, service_id: str) -> Answer:
+        actor, order = caller(), choice(read(RolloutBody)["order"], RolloutOrder, "order")
+        return _only(self._parts.ask(lambda: self._parts.manager.order_rollout(actor, ServiceId(service_id), order)))
 
     def add_instance(self, service_id: str) -> Answer:
         actor = caller()

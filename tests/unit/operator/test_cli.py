@@ -57,6 +57,62 @@ def sla_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("outcome", "refused", "code", "words"),
+    [
+        ("unchanged", 0, 0, "stays as it is"),
+        ("changed", 0, 2, "image: web:1 -> web:2"),
+        ("changed", 1, 1, "1 of 2 would be refused: The only cluster, home, has too little memory."),
+    ],
+)
+def test_a_plan_has_codes_for_scripts(
+    root: FakeRoot, hedgerow: Hedgerow, sla_file: Path, outcome: str, refused: int, code: int, words: str
+) -> None:
+    answer = changes(outcome, "web")
+    answer["applications"][0] |= {"outcome": "unchanged"}
+    answer["applications"][0]["services"][0] |= {
+        "instances_added": [],
+        "instances_removed": [],
+        "changes": [{"field": "image", "before": "web:1", "after": "web:2"}],
+        "placement": {
+            "tried": 2,
+            "placed": [{"cluster_name": "home", "instances": 2 - refused}],
+            "refused": refused,
+            "detail": "The only cluster, home, has too little memory.",
+        },
+    }
+    root.on("PUT /api/apply", answer)
+    ended = hedgerow("plan", str(sla_file))
+    assert (ended.code, words in ended.out) == (code, True)
+
+
+def test_a_plan_of_a_wrong_file_ends_with_1(hedgerow: Hedgerow, tmp_path: Path) -> None:
+    assert hedgerow("plan", str(tmp_path / "nowhere.yaml")).code == 1
+
+
+def test_versions_are_listed_and_wanted_again(root: FakeRoot, hedgerow: Hedgerow) -> None:
+    root.on("GET /api/services", [service("web", instance(0))])
+    version = {"since": 0.0, "cause": "", "image": "web:1", "is_current": False, "is_stable": True, "sla": {}}
+    change = {"field": "image", "before": "web:1", "after": "web:2"}
+    newest = {**version, "spec_revision": 2, "is_current": True, "is_stable": False, "changes": [change]}
+    root.on("GET /api/service/id-web/history", [newest, {**version, "spec_revision": 1, "changes": []}])
+    listed = hedgerow("service", "history", "shop.web").out
+    assert "present" in listed
+    assert "last that was well" in listed
+    root.on("POST /api/service/id-web/rollback", {"spec_revision": 3})
+    assert hedgerow("service", "rollback", "shop.web", "1", "--no-wait").code == 0
+    assert root.asked("POST /api/service/id-web/rollback")[0].body == {"revision": 1}
+
+
+@pytest.mark.parametrize("order", ["pause", "resume", "promote"])
+def test_a_rollout_is_ordered(root: FakeRoot, hedgerow: Hedgerow, order: str) -> None:
+    root.on("GET /api/services", [service("web", instance(0))])
+    root.on("GET /api/service/id-web", service("web", instance(0)))
+    root.on("POST /api/service/id-web/rollout", {"spec_revision": 1})
+    assert hedgerow("service", order, "shop.web").code == 0
+    assert root.asked("POST /api/service/id-web/rollout")[0].body == {"order": order}
+
+
 def changes(outcome: str, *names: str) -> dict[str, Any]:
     services = [
         {"microserviceID": f"id-{name}", "job_name": f"shop.prod.{name}.prod", "outcome": outcome, "replicas": 1}

@@ -37,3 +37,34 @@ def test_endpoints_are_those_of_running_instances() -> None:
     assert endpoints(case) == ("10.0.0.7:8080", "10.0.0.7:53")
     assert endpoints(service("web", instance(0, publicip="fd00::1"))) == ("[fd00::1]:8080",)
     assert endpoints(service("web", instance(0), port="")) == ()
+
+
+def rollout(state: str, **changes: object) -> dict[str, object]:
+    return {"state": state, "from": 1, "to": 2, "healthy": 1, "total": 2, "reason": "", **changes}
+
+
+@pytest.mark.parametrize(
+    ("case", "is_done"),
+    [
+        (service("web", instance(0), rollout=rollout("rolling")), False),
+        (service("web", instance(0), rollout=rollout("rolling", **{"from": 0})), True),
+        (service("web", instance(0), rollout=rollout("done")), True),
+        (service("web", instance(0), rollout=rollout("paused", reason="It failed.")), False),
+        (service("web", instance(0, spec_revision=1, is_current=True), spec_revision=3), True),
+    ],
+)
+def test_a_change_is_done_when_its_rollout_is(case: dict[str, object], is_done: bool) -> None:
+    assert progress_of(case).is_done is is_done
+
+
+def test_an_old_instance_that_failed_does_not_fail_the_change() -> None:
+    case = service("web", instance(0, "FAILED", spec_revision=1), spec_revision=2)
+    assert not progress_of(case).failed
+
+
+def test_a_change_that_was_taken_back_failed() -> None:
+    went_back = rollout("rolled_back", reason="Back to revision 1: Instance 0 failed.")
+    case = service("web", instance(0, spec_revision=3), spec_revision=3, rollout=went_back)
+    assert progress_of(case, 2).failed == (
+        "shop.web did not stay at revision 2: Back to revision 1: Instance 0 failed.",
+    )
