@@ -47,7 +47,7 @@ from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.plumbing.pki import open_authority
 from edge_common.plumbing.sealing import SealingKey, load_or_make_sealing_key, new_sealing_key
-from edge_common.plumbing.tier_tls import Doors, open_tier_tls
+from edge_common.plumbing.tier_tls import Listeners, open_tier_tls
 from edge_common.wire.join_messages import ChildKind
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class App:
         self._members = Members(
             self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
         )
-        doors = Doors(
+        listeners = Listeners(
             settings.tls,
             settings.http_host,
             settings.http_port,
@@ -134,7 +134,7 @@ class App:
             settings.tls_names,
             settings.http_loopback,
         )
-        self._tls = open_tier_tls(doors, authority, settings.data_dir / "ca", self._clock.now_s())
+        self._tls = open_tier_tls(listeners, authority, settings.data_dir / "ca", self._clock.now_s())
         self._identity_files = IdentityFiles(settings.data_dir)
         self._membership = Membership(
             lambda: join(settings.root_url, self._token(), ChildKind.CLUSTER, settings.name, settings.data_dir, {}),

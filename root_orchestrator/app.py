@@ -34,7 +34,7 @@ from edge_common.plumbing.mailbox import Mailbox
 from edge_common.plumbing.mqtt import MqttTransport
 from edge_common.plumbing.mqtt_types import MqttEndpoint, MqttTuning
 from edge_common.plumbing.pki import open_authority
-from edge_common.plumbing.tier_tls import Doors, open_tier_tls
+from edge_common.plumbing.tier_tls import Listeners, open_tier_tls
 from edge_common.plumbing.vault import Vault, new_vault
 from edge_common.wire.join_messages import ChildKind
 from root_orchestrator.adapters.api.factory import create_api
@@ -136,7 +136,7 @@ class App:
         self._members = Members(
             self._documents, authority, self._clock, settings.certificate_life_s, settings.rejoin_grace_days
         )
-        doors = Doors(
+        listeners = Listeners(
             settings.tls,
             settings.http_host,
             settings.http_port,
@@ -144,7 +144,7 @@ class App:
             settings.tls_names,
             settings.http_loopback,
         )
-        self._tls = open_tier_tls(doors, authority, settings.data_dir / "ca", self._clock.now_s())
+        self._tls = open_tier_tls(listeners, authority, settings.data_dir / "ca", self._clock.now_s())
         self._lease = StoreLease(self._documents, directory, "root", settings.store_lease_s)
         self._stops: list[Callable[[], object]] = [self._lease.stop, self._documents.close]
 

@@ -25,7 +25,7 @@ class TlsMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Listeners:
     """`also_loopback`: besides `http_host` the API listens on 127.0.0.1. `names`: further host names and addresses for
     the server's certificate; our own parts check `PARENT_NAME` and need none."""
 
@@ -41,36 +41,36 @@ class Doors:
 class TierTls:
     """`broker` is what the tier shows to its broker; None where that is plain."""
 
-    doors: Doors
+    listeners: Listeners
     server: ServerTls
     broker: TlsFiles | None
 
     def serve(self, make: Callable[..., HttpServer]) -> list[HttpServer]:
         """`make` is given host, port and what is to be told to the server about TLS."""
-        return [make(host, self.doors.http_port, **self._options(host)) for host in self._hosts()]
+        return [make(host, self.listeners.http_port, **self._options(host)) for host in self._hosts()]
 
     def _hosts(self) -> Iterator[str]:
-        yield self.doors.http_host
-        if self.doors.also_loopback and not _covers_loopback(self.doors.http_host):
+        yield self.listeners.http_host
+        if self.listeners.also_loopback and not _covers_loopback(self.listeners.http_host):
             yield LOOPBACK
 
     def _options(self, host: str) -> dict[str, object]:
-        is_on = self.doors.mode == TlsMode.ON
+        is_on = self.listeners.mode == TlsMode.ON
         if is_loopback(host) and not is_on:
             return {}
         return {"tls": self.server, "takes_plain_on_loopback": not is_on}
 
 
-def open_tier_tls(doors: Doors, authority: Authority, directory: Path, now_s: float) -> TierTls:
+def open_tier_tls(listeners: Listeners, authority: Authority, directory: Path, now_s: float) -> TierTls:
     """`directory` is the authority's. Raises InvalidInput for a mode that does not exist."""
-    if doors.mode not in set(TlsMode):
-        raise InvalidInput(f"tls is {doors.mode!r}; it must be one of {', '.join(TlsMode)}.", "tls")
-    own = (doors.http_host,) if _is_a_name(doors.http_host) else ()
-    hosts = tuple(dict.fromkeys((*LOCAL_NAMES, *own, *doors.names)))
+    if listeners.mode not in set(TlsMode):
+        raise InvalidInput(f"tls is {listeners.mode!r}; it must be one of {', '.join(TlsMode)}.", "tls")
+    own = (listeners.http_host,) if _is_a_name(listeners.http_host) else ()
+    hosts = tuple(dict.fromkeys((*LOCAL_NAMES, *own, *listeners.names)))
     server = keep_server_certificate(authority, directory, hosts, now_s)
-    is_plain = doors.mode != TlsMode.ON and is_loopback(doors.mqtt_host)
+    is_plain = listeners.mode != TlsMode.ON and is_loopback(listeners.mqtt_host)
     broker = None if is_plain else keep_own_certificate(authority, directory, PARENT_NAME, now_s)
-    return TierTls(doors, server, broker)
+    return TierTls(listeners, server, broker)
 
 
 def _covers_loopback(host: str) -> bool:

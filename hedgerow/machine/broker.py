@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
 from edge_common.plumbing.pki import open_authority
-from edge_common.plumbing.tier_tls import Doors, TlsMode, open_tier_tls
+from edge_common.plumbing.tier_tls import Listeners, TlsMode, open_tier_tls
 from edge_common.plumbing.tls import ServerTls
 from hedgerow.machine.files import SECRET, secret, write_if_changed
 from hedgerow.machine.layout import Layout
@@ -58,7 +58,7 @@ def _tls_door(layout: Layout, directory: Path, part: str, name: str) -> tuple[Mq
     port = broker_port(part, layout)
     theirs = layout.authority_of(part)
     authority = open_authority(theirs, name, now_s)
-    original = open_tier_tls(Doors(TlsMode.ON, layout.door, port, layout.door), authority, theirs, now_s).server
+    original = open_tier_tls(Listeners(TlsMode.ON, layout.door, port, layout.door), authority, theirs, now_s).server
     copy = ServerTls(*(directory / f"{part}-{file}" for file in ("server.crt", "server.key", "ca.crt")))
     pairs = ((original.certificate, copy.certificate), (original.key, copy.key), (original.client_ca, copy.client_ca))
     is_new = [write_if_changed(to, source.read_text(), SECRET) for source, to in pairs]

@@ -5,7 +5,7 @@ import pytest
 
 from edge_common.model.errors import InvalidInput
 from edge_common.plumbing.pki import Authority, PrivateKey, is_issued_by, matches_key, open_authority, server_names
-from edge_common.plumbing.tier_tls import Doors, open_tier_tls
+from edge_common.plumbing.tier_tls import Listeners, open_tier_tls
 
 NOW_S = 1_800_000_000.0
 
@@ -15,14 +15,14 @@ def authority(tmp_path: Path) -> Authority:
     return open_authority(tmp_path, "root", NOW_S)
 
 
-def served(doors: Doors, authority: Authority, directory: Path) -> list[tuple[str, bool, bool]]:
+def served(listeners: Listeners, authority: Authority, directory: Path) -> list[tuple[str, bool, bool]]:
     """Host, whether TLS is spoken there, and whether plain HTTP over loopback too."""
     told: list[tuple[str, bool, bool]] = []
 
     def make(host: str, port: int, **options: Any) -> Any:
         told.append((host, "tls" in options, not options or options["takes_plain_on_loopback"]))
 
-    open_tier_tls(doors, authority, directory, NOW_S).serve(make)
+    open_tier_tls(listeners, authority, directory, NOW_S).serve(make)
     return told
 
 
@@ -47,8 +47,8 @@ def test_where_tls_is_spoken(
     also_loopback: bool,
     expected: list[tuple[str, bool, bool]],
 ) -> None:
-    doors = Doors(mode, host, 1, "127.0.0.1", also_loopback=also_loopback)
-    assert served(doors, authority, tmp_path) == expected
+    listeners = Listeners(mode, host, 1, "127.0.0.1", also_loopback=also_loopback)
+    assert served(listeners, authority, tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,23 @@ def test_where_tls_is_spoken(
 def test_where_the_broker_is_dialled_with_tls(
     authority: Authority, tmp_path: Path, mode: str, mqtt_host: str, is_tls: bool
 ) -> None:
-    files = open_tier_tls(Doors(mode, "127.0.0.1", 1, mqtt_host), authority, tmp_path, NOW_S).broker
+    files = open_tier_tls(Listeners(mode, "127.0.0.1", 1, mqtt_host), authority, tmp_path, NOW_S).broker
     assert (files is not None) == is_tls
     if files is not None:
         assert files.certificate is not None and files.key is not None
         certificate = files.certificate.read_text()
         assert matches_key(certificate, PrivateKey(files.key.read_text()))
         assert is_issued_by(certificate, files.ca.read_text())
-        again = open_tier_tls(Doors(mode, "127.0.0.1", 1, mqtt_host), authority, tmp_path, NOW_S).broker
+        again = open_tier_tls(Listeners(mode, "127.0.0.1", 1, mqtt_host), authority, tmp_path, NOW_S).broker
         assert again == files and files.certificate.read_text() == certificate
 
 
 def test_the_certificate_names_what_it_is_told(authority: Authority, tmp_path: Path) -> None:
-    doors = Doors("auto", "10.0.0.1", 1, "127.0.0.1", names=("edge.example",))
-    names = server_names(open_tier_tls(doors, authority, tmp_path, NOW_S).server.certificate.read_text())
+    listeners = Listeners("auto", "10.0.0.1", 1, "127.0.0.1", names=("edge.example",))
+    names = server_names(open_tier_tls(listeners, authority, tmp_path, NOW_S).server.certificate.read_text())
     assert names == {"hedgerow-parent", "localhost", "127.0.0.1", "::1", "10.0.0.1", "edge.example"}
 
 
 def test_there_is_no_off(authority: Authority, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="must be one of auto, on"):
-        open_tier_tls(Doors("off", "127.0.0.1", 1, "127.0.0.1"), authority, tmp_path, NOW_S)
+        open_tier_tls(Listeners("off", "127.0.0.1", 1, "127.0.0.1"), authority, tmp_path, NOW_S)
