@@ -9,7 +9,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from edge_common.model.errors import HedgerowError, InvalidInput
+from edge_common.model.errors import HedgerowError, InvalidInput, Unauthenticated
 from edge_common.model.lifecycle import State
 from edge_common.model.node import Readiness
 from edge_common.plumbing.pki import certificate_fingerprint
@@ -89,7 +89,7 @@ def up(
 
         live.update(_parts_table(ready, 0.0))
         started = machine.start(os.environ, on_ready, _READY_TIMEOUT_S, _as_settings(settings or []))
-        api = _log_in(layout)
+        api = logged_in(layout, os.environ)
         machine.wait_for(Check(NODE, lambda: _has_ready_node(api)), on_ready, started.deadline_s)
     seconds = time.monotonic() - began_s
     news = f"started {', '.join(started.started)}" if started.started else "everything ran already"
@@ -235,15 +235,21 @@ def _as_settings(texts: Iterable[str]) -> dict[str, str]:
     return settings
 
 
-def _log_in(layout: Layout) -> Api:
-    """Keeps the stored session while the root takes it."""
+def logged_in(layout: Layout, environ: Mapping[str, str]) -> Api:
+    """Keeps the stored session while the root takes it. Raises Unauthenticated when nobody knows Admin's password."""
     stored = load(layout.session)
     if stored is not None and stored.url == layout.api_url:
         api = Api(stored, layout.session)
         if is_alive(api):
             return api
-    password = admin_password(layout, os.environ)
-    session = log_in(layout.api_url, ADMIN, password, local_ca(layout, layout.api_url))
+    password = admin_password(layout, environ)
+    try:
+        session = log_in(layout.api_url, ADMIN, password, local_ca(layout, layout.api_url))
+    except Unauthenticated:
+        raise Unauthenticated(
+            f"All parts run, but {ADMIN}'s password is not the one of the first start any more. Run `hedgerow login`, "
+            "then `hedgerow status`."
+        ) from None
     save(layout.session, session)
     return Api(session, layout.session)
 
