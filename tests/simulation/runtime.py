@@ -8,9 +8,14 @@ from edge_common.model.lifecycle import Reason
 from node_engine.core.task import Task, TaskKey, TaskPlan, TaskState, TaskUsage
 from node_engine.ports import ExecResult, TaskFailure
 
+NO_IMAGE, CRASHING_IMAGE = "no-such-image", "crashing-image"
+
 
 class SimulatedRuntime:
-    """`started` counts the starts of each instance on this node; `given` are the values that each got, in the clear."""
+    """`started` counts the starts of each instance on this node; `given` are the values that each got, in the clear.
+
+    What has CRASHING_IMAGE ends as soon as it runs. `images` says what each instance was made from.
+    """
 
     name = "container"
 
@@ -20,9 +25,13 @@ class SimulatedRuntime:
         self.started: dict[InstanceId, int] = {}
         self.given: dict[TaskKey, tuple[bytes, ...]] = {}
         self.numbers: dict[InstanceId, tuple[str, int]] = {}
+        self.images: dict[InstanceId, str] = {}
 
     def create(self, plan: TaskPlan, on_progress: Callable[[str], None]) -> None:
         on_progress("making it")
+        if plan.spec.image == NO_IMAGE:
+            raise TaskFailure("There is no such image.", Reason.IMAGE_NOT_FOUND, is_permanent=True)
+        self.images[plan.key.instance_id] = plan.spec.image
         self.numbers[plan.key.instance_id] = (plan.spec.service_id, plan.instance_number)
         self.given[plan.key] = tuple(plan.value_of(ref) for ref in plan.spec.values)
         self._tasks.setdefault(plan.key, Task(plan.key, TaskState.CREATED))
@@ -34,6 +43,8 @@ class SimulatedRuntime:
         if task.state is TaskState.CREATED:
             self._tasks[key] = replace(task, state=TaskState.RUNNING, pid=1)
             self.started[key.instance_id] = self.started.get(key.instance_id, 0) + 1
+            if self.images.get(key.instance_id) == CRASHING_IMAGE:
+                self._exit(key, 1)
 
     def stop(self, key: TaskKey, grace_s: float) -> None:
         del grace_s
@@ -71,10 +82,13 @@ class SimulatedRuntime:
         if not running:
             return None
         key = choose(running)
+        self._exit(key, code)
+        return key.instance_id
+
+    def _exit(self, key: TaskKey, code: int) -> None:
         self._tasks[key] = replace(self._tasks[key], state=TaskState.EXITED, exit_code=code, pid=0)
         if self._watcher is not None:
             self._watcher(self._tasks[key])
-        return key.instance_id
 
     def running(self) -> list[InstanceId]:
         return [key.instance_id for key, task in self._tasks.items() if task.state is TaskState.RUNNING]
