@@ -79,9 +79,6 @@ class HealthWatch:
             return None
         now_s = self._clock.monotonic_s()
         followed.checked, why = health.heard(followed.checked, event.role, event.answer, now_s)
-        if why:
-            logger.warning("event=unhealthy task=%s why=%r", event.key, why)
-            del self._followed[event.key.instance_id]
         return Judgement(event.key, followed.checked.health, followed.checked.detail, why)
 
     def _put(self, followed: _Followed, now_s: float) -> None:

@@ -121,10 +121,14 @@ class Instances:
         return record.spec.ports if record else ()
 
     def judge(self, judgement: Judgement) -> None:
+        """One that is being stopped is left to end: who shuts down answers no probe."""
         record = self._records.get(judgement.key.instance_id)
         if record is None or record.key != judgement.key or record.state is not State.RUNNING:
             return
+        if not self._wishes.is_wanted(record.instance_id):
+            return
         if judgement.why:
+            logger.warning("event=unhealthy task=%s why=%r", record.key, judgement.why)
             after = after_probes(record, judgement.why, Moment(self._clock.now_s(), self._clock.monotonic_s()))
         else:
             detail = "" if judgement.health is Health.HEALTHY else judgement.detail

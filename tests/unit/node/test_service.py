@@ -402,6 +402,21 @@ class TestHealth:
         assert (heard.state, heard.reason) == (State.FAILED, Reason.UNHEALTHY)
         assert world.running() == []
 
+    def test_one_that_is_being_stopped_is_left_to_end(self) -> None:
+        """Who shuts down answers no probe, and that is no failure."""
+        world = World(has_manual_pools=True)
+        world.parent.want(make_spec(probes=PROBES, restart=RestartPolicy(mode=RestartMode.NEVER)), ["i1"])
+        world.finish_work()
+        world.pass_time(5.0)
+        assert world.parent.observations[InstanceId("i1")].health is Health.HEALTHY
+        world.parent.drop(SPEC.service_id)
+        world.node.prober.unwell[InstanceId("i1")] = "no answer"
+        world.pass_time(9.0)
+        assert {each.reason for each in world.parent.history} == {Reason.NONE}
+        assert {each.state for each in world.parent.history} == {State.CREATING, State.RUNNING}
+        world.finish_work()
+        assert world.parent.observations[InstanceId("i1")].state is State.UNDEPLOYED
+
     def test_an_engine_that_restarts_keeps_what_it_knew(self, world: World) -> None:
         world.parent.want(make_spec(probes=PROBES), ["i1"])
         world.pass_time(5.0)
