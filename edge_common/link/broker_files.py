@@ -42,7 +42,7 @@ def initial_dynsec(users: Mapping[str, str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class MqttDoor:
+class MqttListener:
     """Where a broker listens. With `tls` it speaks nothing else there, to nobody without a certificate of the CA."""
 
     port: int
@@ -51,15 +51,15 @@ class MqttDoor:
 
 
 def mosquitto_conf(
-    doors: Sequence[MqttDoor], data_dir: Path, plugin: Path, *, autosave_interval_s: int = 5, user: str = "root"
+    listeners: Sequence[MqttListener], data_dir: Path, plugin: Path, *, autosave_interval_s: int = 5, user: str = "root"
 ) -> str:
     """`data_dir` must exist and hold DYNSEC_FILE, which the broker rewrites; `user` must be able to write there, and
-    to read the files of each door's TLS. The broker reads those anew at SIGHUP.
+    to read the files of each listener's TLS. The broker reads those anew at SIGHUP.
 
-    Raises Broken for a door to other machines without TLS.
+    Raises Broken for a listener to other machines without TLS.
     """
     lines = (
-        *(line for door in doors for line in _door(door)),
+        *(line for listener in listeners for line in _listener(listener)),
         "allow_anonymous false",
         "allow_zero_length_clientid false",
         f"plugin {plugin}",
@@ -81,14 +81,16 @@ def mosquitto_conf(
     return "\n".join(lines) + "\n"
 
 
-def _door(door: MqttDoor) -> Iterator[str]:
-    if door.tls is None and not is_loopback(door.host):
-        raise Broken(f"The MQTT broker would listen on {door.host}:{door.port} without TLS; give it a certificate.")
-    yield f"listener {door.port} {door.host}"
-    if door.tls is not None:
-        yield f"cafile {door.tls.client_ca}"
-        yield f"certfile {door.tls.certificate}"
-        yield f"keyfile {door.tls.key}"
+def _listener(listener: MqttListener) -> Iterator[str]:
+    if listener.tls is None and not is_loopback(listener.host):
+        raise Broken(
+            f"The MQTT broker would listen on {listener.host}:{listener.port} without TLS; give it a certificate."
+        )
+    yield f"listener {listener.port} {listener.host}"
+    if listener.tls is not None:
+        yield f"cafile {listener.tls.client_ca}"
+        yield f"certfile {listener.tls.certificate}"
+        yield f"keyfile {listener.tls.key}"
         yield "require_certificate true"
         yield "tls_version tlsv1.2"  # or newer
 

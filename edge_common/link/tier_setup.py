@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, initial_dynsec, mosquitto_conf
+from edge_common.link.broker_files import DYNSEC_FILE, MqttListener, initial_dynsec, mosquitto_conf
 from edge_common.link.join_tokens import mint
 from edge_common.model.errors import Broken, HedgerowError
 from edge_common.plumbing.clock import Clock, SystemClock
@@ -87,8 +87,8 @@ def _set_up_broker(settings: TierSettings, options: argparse.Namespace, authorit
         write_secret(users, json.dumps(initial_dynsec({settings.mqtt_username: password}), indent=1))
     write_secret(config / "ca.crt", authority.certificate_pem)
     tls = keep_server_certificate(authority, config, [settings.mqtt_host], now_s)
-    door = MqttDoor(settings.mqtt_port, ALL_ADDRESSES, tls)
-    write_secret(config / "mosquitto.conf", mosquitto_conf([door], data, options.plugin, user="mosquitto"))
+    listener = MqttListener(settings.mqtt_port, ALL_ADDRESSES, tls)
+    write_secret(config / "mosquitto.conf", mosquitto_conf([listener], data, options.plugin, user="mosquitto"))
     for path in (config, *config.iterdir(), data, *data.iterdir()):
         _give(path, options.broker_user)
 

@@ -148,7 +148,8 @@ def status(output: Output = Format.TABLE) -> None:
 def _draw(layout: Layout, parts: Iterable[Mapping[str, Any]], seen: Mapping[str, Any]) -> None:
     console = stdout()
     console.print(table(parts, _PART_COLUMNS))
-    console.print(f"\nAPI {layout.api_url}   cluster {layout.cluster_url}   broker {layout.door}:{layout.ports.mqtt}\n")
+    broker = f"{layout.address_in_url}:{layout.ports.mqtt}"
+    console.print(f"\nAPI {layout.api_url}   cluster {layout.cluster_url}   broker {broker}\n", markup=False)
     if seen.get("nodes"):
         console.print(table(seen["nodes"], NODE_COLUMNS))
         console.print()
@@ -167,13 +168,13 @@ _PART_COLUMNS = (
 
 def _part_rows(machine: Machine) -> list[dict[str, Any]]:
     layout = machine.layout
-    doors = {ROOT: (layout.api_url, layout.tls_of(ROOT)), CLUSTER: (layout.cluster_url, layout.tls_of(CLUSTER))}
+    apis = {ROOT: (layout.api_url, layout.tls_of(ROOT)), CLUSTER: (layout.cluster_url, layout.tls_of(CLUSTER))}
     now_s = time.time()
     return [
         {
             "part": state.name,
             "running": state.is_running,
-            "answers": _answers(*doors[state.name]) if state.name in doors and state.is_running else None,
+            "answers": _answers(*apis[state.name]) if state.name in apis and state.is_running else None,
             "pid": state.pid,
             "age_s": None if state.since_s is None else round(max(0.0, now_s - state.since_s), 1),
             "detail": state.detail,
@@ -265,7 +266,6 @@ def _tell_password(layout: Layout) -> None:
 
 def _tell_address(layout: Layout) -> None:
     if layout.exposure.listen:
-        host = f"[{layout.door}]" if ":" in layout.door else layout.door
         fingerprint = certificate_fingerprint((layout.authority_of(ROOT) / "ca.crt").read_text())
         say("Log in from other machines with:")
-        say(f"  hedgerow login --url https://{host}:{layout.ports.api} --ca-fingerprint {fingerprint}")
+        say(f"  hedgerow login --url https://{layout.address_in_url}:{layout.ports.api} --ca-fingerprint {fingerprint}")

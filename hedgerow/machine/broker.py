@@ -6,7 +6,7 @@ import pwd
 import time
 from pathlib import Path
 
-from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.link.broker_files import DYNSEC_FILE, MqttListener, dynsec_plugin, initial_dynsec, mosquitto_conf
 from edge_common.plumbing.pki import open_authority
 from edge_common.plumbing.tier_tls import Listeners, TlsMode, open_tier_tls
 from edge_common.plumbing.tls import ServerTls
@@ -37,32 +37,34 @@ def prepare_broker(layout: Layout) -> bool:
     if has_new_users:
         passwords = {name: secret(broker_password_file(layout, name)) for name in broker_users()}
         write_if_changed(users_file, json.dumps(initial_dynsec(passwords), indent=1), SECRET)
-    doors, has_new_keys = _doors(layout, directory)
+    listeners, has_new_keys = _listeners(layout, directory)
     owner = pwd.getpwnam(user)
     give(directory, owner.pw_uid, owner.pw_gid)
-    text = mosquitto_conf(doors, directory, dynsec_plugin(), user=user)
+    text = mosquitto_conf(listeners, directory, dynsec_plugin(), user=user)
     return write_if_changed(layout.config / "mosquitto.conf", text) or has_new_users or has_new_keys
 
 
-def _doors(layout: Layout, directory: Path) -> tuple[list[MqttDoor], bool]:
-    """Where the broker listens, and whether a key or certificate of a door is new."""
+def _listeners(layout: Layout, directory: Path) -> tuple[list[MqttListener], bool]:
+    """Where the broker listens, and whether a key or certificate of a listener is new."""
     if not layout.exposure.has_tls:
-        return [MqttDoor(layout.ports.mqtt, layout.door)], False
-    made = [_tls_door(layout, directory, part, name) for part, name in AUTHORITIES.items()]
-    return [door for door, _ in made], any(is_new for _, is_new in made)
+        return [MqttListener(layout.ports.mqtt, layout.address)], False
+    made = [_tls_listener(layout, directory, part, name) for part, name in AUTHORITIES.items()]
+    return [listener for listener, _ in made], any(is_new for _, is_new in made)
 
 
-def _tls_door(layout: Layout, directory: Path, part: str, name: str) -> tuple[MqttDoor, bool]:
+def _tls_listener(layout: Layout, directory: Path, part: str, name: str) -> tuple[MqttListener, bool]:
     """The broker gets copies: it runs as a user who cannot see into the tier's directory."""
     now_s = time.time()
     port = broker_port(part, layout)
     theirs = layout.authority_of(part)
     authority = open_authority(theirs, name, now_s)
-    original = open_tier_tls(Listeners(TlsMode.ON, layout.door, port, layout.door), authority, theirs, now_s).server
+    original = open_tier_tls(
+        Listeners(TlsMode.ON, layout.address, port, layout.address), authority, theirs, now_s
+    ).server
     copy = ServerTls(*(directory / f"{part}-{file}" for file in ("server.crt", "server.key", "ca.crt")))
     pairs = ((original.certificate, copy.certificate), (original.key, copy.key), (original.client_ca, copy.client_ca))
     is_new = [write_if_changed(to, source.read_text(), SECRET) for source, to in pairs]
-    return MqttDoor(port, layout.door, copy), any(is_new)
+    return MqttListener(port, layout.address, copy), any(is_new)
 
 
 def give(directory: Path, uid: int, gid: int) -> None:

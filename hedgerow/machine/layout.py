@@ -17,8 +17,10 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Oakestra's defaults. With TLS the broker has a door for each tier, as each has an authority of its own; without,
-    `cluster_mqtt` is not used."""
+    """Oakestra's defaults. With TLS the broker has a listener for each tier, as each has an authority of its own.
+
+    Without TLS `cluster_mqtt` is not used.
+    """
 
     api: int = 10000
     mqtt: int = 10003
@@ -96,9 +98,13 @@ class Layout:
         return "https" if self.exposure.is_tls else "http"
 
     @property
-    def door(self) -> str:
+    def address(self) -> str:
         """The address at which the tiers listen."""
         return self.exposure.listen or "127.0.0.1"
+
+    @property
+    def address_in_url(self) -> str:
+        return f"[{self.address}]" if ":" in self.address else self.address
 
     @property
     def used_ports(self) -> dict[str, int]:

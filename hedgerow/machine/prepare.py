@@ -39,9 +39,9 @@ def prepare(layout: Layout, environ: Mapping[str, str]) -> frozenset[str]:
 
 def _has_moved(layout: Layout) -> bool:
     """Whether the broker is elsewhere than at the last `up`, or speaks otherwise; then its children ask again where."""
-    doors = {"mqtt": layout.ports.mqtt, "cluster_mqtt": broker_port(CLUSTER, layout), **asdict(layout.exposure)}
+    reached = {"mqtt": layout.ports.mqtt, "cluster_mqtt": broker_port(CLUSTER, layout), **asdict(layout.exposure)}
     is_first = not exposure_file(layout).exists()
-    has_moved = write_if_changed(exposure_file(layout), json.dumps(doors) + "\n") and not is_first
+    has_moved = write_if_changed(exposure_file(layout), json.dumps(reached) + "\n") and not is_first
     if has_moved:
         for child in (CLUSTER, NODE):
             IdentityFiles(layout.data_of(child)).forget_access()

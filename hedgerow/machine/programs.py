@@ -108,7 +108,7 @@ def _node(layout: Layout, hostname: str) -> dict[str, str]:
 
 def _exposure(layout: Layout) -> dict[str, str]:
     """Defaults are left out, so that nothing restarts for their sake."""
-    settings = {"HTTP_HOST": layout.door}
+    settings = {"HTTP_HOST": layout.address}
     if layout.exposure.is_tls:
         settings["TLS"] = "on"
     if layout.exposure.listen:
@@ -117,14 +117,14 @@ def _exposure(layout: Layout) -> dict[str, str]:
 
 
 def broker_port(name: str, layout: Layout) -> int:
-    """With TLS each tier has a door of its own."""
+    """With TLS each tier has a listener of its own."""
     is_own = name == CLUSTER and layout.exposure.has_tls
     return layout.ports.cluster_mqtt if is_own else layout.ports.mqtt
 
 
 def _broker_settings(name: str, layout: Layout) -> dict[str, str]:
     return {
-        "MQTT_HOST": layout.door,
+        "MQTT_HOST": layout.address,
         "MQTT_PORT": str(broker_port(name, layout)),
         "MQTT_USERNAME": _BROKER_USERS[name],
         "MQTT_PASSWORD_FILE": str(broker_password_file(layout, _BROKER_USERS[name])),

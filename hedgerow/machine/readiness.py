@@ -39,7 +39,7 @@ class NotReady(Broken):
 
 def checks_of(layout: Layout) -> tuple[Check, ...]:
     return (
-        Check(BROKER, lambda: accepts((layout.door, layout.ports.mqtt))),
+        Check(BROKER, lambda: accepts((layout.address, layout.ports.mqtt))),
         Check(CONTAINERD, lambda: accepts(layout.containerd_socket)),
         Check(ROOT, lambda: is_healthy(layout.api_url, layout.tls_of(ROOT))),
         Check(CLUSTER, lambda: is_healthy(layout.cluster_url, layout.tls_of(CLUSTER))),

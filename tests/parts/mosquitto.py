@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_common.link.broker_files import DYNSEC_FILE, MqttDoor, dynsec_plugin, initial_dynsec, mosquitto_conf
+from edge_common.link.broker_files import DYNSEC_FILE, MqttListener, dynsec_plugin, initial_dynsec, mosquitto_conf
 from edge_common.link.dynsec import DynsecAdmin
 from edge_common.plumbing.mqtt_types import MqttEndpoint
 from edge_common.plumbing.tls import ServerTls, TlsFiles
@@ -37,7 +37,7 @@ class Mosquitto:
         self._conf = data_dir / "mosquitto.conf"
         self._conf.write_text(
             mosquitto_conf(
-                [MqttDoor(self.port, HOST, tls)], data_dir, dynsec_plugin(), autosave_interval_s=autosave_interval_s
+                [MqttListener(self.port, HOST, tls)], data_dir, dynsec_plugin(), autosave_interval_s=autosave_interval_s
             )
         )
         dynsec = data_dir / DYNSEC_FILE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_common.link.broker_files import MqttDoor, mosquitto_conf
+from edge_common.link.broker_files import MqttListener, mosquitto_conf
 from edge_common.model.errors import Broken, InvalidInput
 from edge_common.plumbing.tls import ServerTls
 from hedgerow.machine.files import write_if_changed
@@ -27,7 +27,7 @@ def told(layout: Layout, part: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("is_tls", "listen", "scheme", "door", "cluster_mqtt"),
+    ("is_tls", "listen", "scheme", "listener", "cluster_mqtt"),
     [
         (False, "", "http", "127.0.0.1", "10003"),
         (True, "", "https", "127.0.0.1", "10103"),
@@ -37,13 +37,13 @@ def told(layout: Layout, part: str) -> dict[str, str]:
     ],
 )
 def test_what_the_parts_are_told(
-    layout: Layout, is_tls: bool, listen: str, scheme: str, door: str, cluster_mqtt: str
+    layout: Layout, is_tls: bool, listen: str, scheme: str, listener: str, cluster_mqtt: str
 ) -> None:
     layout = exposed(layout, is_tls, listen or None)
     assert layout.api_url == f"{scheme}://127.0.0.1:10000"
     assert (layout.tls_of(ROOT) is not None) == is_tls
     root, cluster, node = told(layout, ROOT), told(layout, CLUSTER), told(layout, NODE)
-    assert root["HTTP_HOST"] == root["MQTT_HOST"] == cluster["HTTP_HOST"] == cluster["MQTT_HOST"] == door
+    assert root["HTTP_HOST"] == root["MQTT_HOST"] == cluster["HTTP_HOST"] == cluster["MQTT_HOST"] == listener
     assert (root["MQTT_PORT"], cluster["MQTT_PORT"]) == ("10003", cluster_mqtt)
     assert root.get("TLS", "auto") == ("on" if is_tls else "auto")
     assert root.get("HTTP_LOOPBACK", "false") == ("true" if listen else "false")
@@ -82,8 +82,8 @@ def test_the_second_door_of_the_broker_needs_its_port_only_with_tls(layout: Layo
 
 def test_a_broker_has_no_plain_door_for_others(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="without TLS"):
-        mosquitto_conf([MqttDoor(1, "0.0.0.0")], tmp_path, Path("plugin"))
-    conf = mosquitto_conf([MqttDoor(1, "127.0.0.1"), MqttDoor(2, "0.0.0.0", TLS)], tmp_path, Path("plugin"))
+        mosquitto_conf([MqttListener(1, "0.0.0.0")], tmp_path, Path("plugin"))
+    conf = mosquitto_conf([MqttListener(1, "127.0.0.1"), MqttListener(2, "0.0.0.0", TLS)], tmp_path, Path("plugin"))
     assert conf.splitlines()[:7] == [
         "listener 1 127.0.0.1",
         "listener 2 0.0.0.0",
