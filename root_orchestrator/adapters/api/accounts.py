@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import request
 
-from edge_common.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from edge_common.model.errors import Forbidden, InvalidInput, NotFound
 from edge_common.wire import routes
 from root_orchestrator.adapters.api.answers import MessageAnswer, PermissionAnswer, UserAnswer
 from root_orchestrator.adapters.api.bodies import PasswordBody, RegisterBody, UserBody, read
@@ -108,7 +108,7 @@ class Accounts:
             raise Forbidden("This changes one's own password; an Admin sets another user's with PUT.")
         body = read(PasswordBody)
         if not self._parts.auth.confirm(user, body["old_password"], request.remote_addr or ""):
-            raise Unauthenticated("oldPassword: is not the password you have now.")
+            raise InvalidInput("oldPassword: is not your present password.", "oldPassword")
         users.check_password(body["new_password"], "newPassword")
         password_hash = self._parts.auth.passwords.hash(body["new_password"])
         self._parts.ask(lambda: self._parts.people.change_own_password(actor, password_hash))

@@ -85,7 +85,8 @@ def test_a_token_that_is_not_ours_is_refused(world: World, token: str) -> None:
 
 def test_a_changed_password_ends_the_old_tokens(world: World) -> None:
     alice = world.client(ALICE)
-    alice.post("/api/user/alice", {"oldPassword": "wrong", "newPassword": "another-secret"}, status=401)
+    wrong = alice.post("/api/user/alice", {"oldPassword": "wrong", "newPassword": "another-secret"}, status=400)
+    assert wrong["field"] == "oldPassword", "401 would say that the token is no good, and make clients renew it"
     short = alice.post("/api/user/alice", {"oldPassword": "alices-secret", "newPassword": "x"}, status=400)
     assert short["field"] == "newPassword"
     alice.post("/api/user/alice", {"oldPassword": "alices-secret", "newPassword": "another-secret"})
