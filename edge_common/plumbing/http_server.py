@@ -20,8 +20,9 @@ _BODY_MARGIN = 4
 """The application refuses a body that is too large with a sentence; the server only cuts off what is far beyond."""
 
 
-_MOST_SILENT = 1_000
-"""New connections that wait for their client's first word; they hold a descriptor and no thread."""
+_MOST_SILENT = 500
+"""New connections that wait for their client's first word; they hold a descriptor and no thread. With those that a
+thread or the queue has, they must leave something of the 1,024 descriptors that a process may usually have."""
 
 
 class _LoggingServer(GuardedServer):
