@@ -127,8 +127,12 @@ class Manager:
         """What the scheduler found. Where somebody has changed the service since, it will find anew."""
         known = {each.service_id: each for each in self._store.services_by_id([i.service_id for i, _ in verdicts])}
         noted = [self._noted(known[i.service_id], v) for i, v in verdicts if known.get(i.service_id) == i]
-        if noted:
-            self._store.write(put_services=noted)
+        try:
+            if noted:
+                self._store.write(put_services=noted)
+        except Conflict:
+            self._nudge.services_changed([each.service_id for each in noted])
+            return
         changed = [each.service_id for each in noted if each.spec_revision != known[each.service_id].spec_revision]
         if changed:
             self._nudge.services_changed(changed)

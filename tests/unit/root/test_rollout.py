@@ -251,5 +251,31 @@ def test_a_rollout_keeps_its_bounds_and_ends(
         assert all(slot.old is None and slot.copies == 1 for slot in play.slots.values())
 
 
+@settings(max_examples=300, deadline=None)
+@given(policies, st.integers(1, 8), st.booleans(), st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=40))
+def test_old_instances_that_come_and_go_do_not_widen_the_damage(
+    policy: UpdatePolicy, total: int, is_bad: bool, faults: list[tuple[int, bool]]
+) -> None:
+    slots = {number: Slot(number, old=WELL) for number in range(total)}
+    play = Play(policy, SPEC, is_bad, True, slots, running(), lowest=total)
+    at = pace(policy, SPEC, play.rollout, total, can_go_back=True)
+    for number, is_well in faults:
+        slot = play.slots.get(number)
+        if slot is not None and slot.old is not None and slot.old.is_proven:
+            play.slots[number] = replace(slot, old=WELL if is_well else COMING)
+        if not play.step():
+            break
+    for number, slot in play.slots.items():
+        if slot.old is not None and slot.old.is_proven:
+            play.slots[number] = replace(slot, old=WELL)
+    steps = 0
+    while play.step():
+        steps += 1
+        assert steps < 600, "it does not end"
+    assert play.damage <= at.damage
+    assert play.most <= total + at.surge
+    assert play.rollout.phase in (Phase.DONE, Phase.PAUSED)
+
+
 def test_a_promotion_goes_on() -> None:
     assert promoted(running(phase=Phase.WAITING), 9.0).phase is Phase.ROLLING
