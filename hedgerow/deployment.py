@@ -66,6 +66,16 @@ def progress_of(service: Document, revision: int | None = None) -> Progress:
     )
 
 
+def rollout_state(service: Document) -> str:
+    """In a line: state, revision, how many are well, and why."""
+    rollout = service.get("rollout")
+    if not rollout:
+        return ""
+    counts = "" if rollout["state"] in ENDED else f", {rollout['healthy']} of {rollout['total']} are well"
+    reason = f": {rollout['reason']}" if rollout["reason"] else ""
+    return f"{rollout['state']}, revision {rollout['to']}{counts}{reason}"
+
+
 def _rollout_sentence(rollout: Document) -> str:
     if not rollout.get("from") or rollout["state"] in ENDED:
         return ""

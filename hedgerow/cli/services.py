@@ -12,7 +12,7 @@ from hedgerow.cli.follow import wait_for_services
 from hedgerow.cli.names import Document, find_application, find_service
 from hedgerow.cli.output import Format, Output, age, facts, say, show_data, show_rows, stdout, table
 from hedgerow.cli.session import Api, connect
-from hedgerow.deployment import endpoints, short_name
+from hedgerow.deployment import endpoints, rollout_state, short_name
 
 app = typer.Typer(help="Services and their instances.", no_args_is_help=True)
 
@@ -42,6 +42,7 @@ SERVICE_COLUMNS = (
 _INSTANCE_COLUMNS = (
     ("INSTANCE", lambda i: i["instance_number"]),
     ("STATUS", lambda i: i["status"]),
+    ("REVISION", lambda i: i.get("spec_revision")),
     ("HEALTH", lambda i: i.get("health") if i["status"] == State.RUNNING else ""),
     ("AGE", lambda i: age(i.get("age_s"))),
     ("CLUSTER", lambda i: i.get("cluster_name")),
@@ -79,7 +80,8 @@ def show(service: Service, output: Output = Format.TABLE) -> None:
         return
     console = stdout()
     names = ("job_name", "microserviceID", "image", "status", "status_detail", "port", "vcpus", "memory", "replicas")
-    console.print(facts([*((name, found.get(name)) for name in names), ("answers at", ", ".join(endpoints(found)))]))
+    told = [("rollout", rollout_state(found)), ("answers at", ", ".join(endpoints(found)))]
+    console.print(facts([*((name, found.get(name)) for name in names), *told]))
     console.print()
     console.print(table(found["instance_list"], _INSTANCE_COLUMNS))
 

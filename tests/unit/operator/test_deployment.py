@@ -1,6 +1,6 @@
 import pytest
 
-from hedgerow.deployment import endpoints, progress_of
+from hedgerow.deployment import endpoints, progress_of, rollout_state
 from tests.unit.operator.fake_root import instance, service
 
 
@@ -55,6 +55,18 @@ def rollout(state: str, **changes: object) -> dict[str, object]:
 )
 def test_a_change_is_done_when_its_rollout_is(case: dict[str, object], is_done: bool) -> None:
     assert progress_of(case).is_done is is_done
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ("done", "", "done, revision 2"),
+        ("rolling", "", "rolling, revision 2, 1 of 2 are well"),
+        ("rolled_back", "It failed.", "rolled_back, revision 2: It failed."),
+    ],
+)
+def test_the_state_of_a_rollout_in_a_line(state: str, reason: str, said: str) -> None:
+    assert rollout_state(service("web", rollout=rollout(state, reason=reason))) == said
 
 
 def test_an_old_instance_that_failed_does_not_fail_the_change() -> None:
