@@ -227,7 +227,7 @@ def _checked_address(text: str) -> str:
         raise InvalidInput(
             f"{text} stands for every address; name the one at which the other machines reach this one.", "listen"
         )
-    return "" if address.is_loopback else text
+    return "" if address.is_loopback else str(address)
 
 
 def _as_port(text: str, name: str) -> int:

@@ -71,7 +71,8 @@ class Machine:
         with self._lock():
             if not self.supervisor.states():
                 processes.end(processes.ours(self.layout, but=(processes.SHIM,)))
-            processes.check_ports(self.layout.used_ports, (process.pid for process in processes.ours(self.layout)))
+            our_pids = [process.pid for process in processes.ours(self.layout)]
+            processes.check_ports(self.layout.used_ports, our_pids, self.layout.address)
             changed = prepare(self.layout, environ)
             self._keep_settings(settings or {})
             started = self.supervisor.apply(self.programs(), changed)

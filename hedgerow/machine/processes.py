@@ -51,21 +51,21 @@ def end(found: Sequence[psutil.Process]) -> None:
     _wait([*alive, *contained], _KILL_TIMEOUT_S)
 
 
-def listener(port: int) -> Listener | None:
-    """Who listens on the port so that nobody else can on loopback."""
+def listener(port: int, address: str = "127.0.0.1") -> Listener | None:
+    """Who listens on the port so that nobody else can on loopback, or at the address."""
     for connection in psutil.net_connections(kind="tcp"):
         if connection.status != psutil.CONN_LISTEN or not connection.laddr:
             continue
-        if connection.laddr.port == port and connection.laddr.ip in _EVERY_ADDRESS:
+        if connection.laddr.port == port and connection.laddr.ip in {*_EVERY_ADDRESS, address}:
             return Listener(connection.pid, _name_of(connection.pid))
     return None
 
 
-def check_ports(ports: Mapping[str, int], our_pids: Iterable[int]) -> None:
-    """Raises Conflict for the first port that somebody else has."""
+def check_ports(ports: Mapping[str, int], our_pids: Iterable[int], address: str = "127.0.0.1") -> None:
+    """Raises Conflict for the first port that somebody else has, on loopback or at the address."""
     known = frozenset(our_pids)
     for name, port in ports.items():
-        found = listener(port)
+        found = listener(port, address)
         if found is not None and found.pid not in known:
             option = f"--{name.replace('_', '-')}-port"
             raise Conflict(

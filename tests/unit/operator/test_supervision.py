@@ -107,6 +107,16 @@ def test_a_taken_port_names_who_has_it() -> None:
     assert listener(port) is None
 
 
+def test_a_port_may_be_taken_at_the_address_for_others_alone() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.2", 0))
+        taken.listen()
+        ports = {"api": taken.getsockname()[1]}
+        check_ports(ports, [])
+        with pytest.raises(Conflict, match="is taken"):
+            check_ports(ports, [], "127.0.0.2")
+
+
 class StillSupervisor:
     name = "still"
 
