@@ -59,27 +59,15 @@ def after_exit(record: Record, task: Task, moment: Moment) -> Record:
     record = replace(record, restarts=restarts, exit_code=task.exit_code)
     if record.spec.is_one_shot and task.exit_code == 0:
         return _ended(record, State.COMPLETED, Reason.NONE, "", moment)
-    said = _how_it_ended(record, task)
     reason = Reason.OUT_OF_MEMORY if task.is_out_of_memory else Reason.EXITED
-    if not _wants_restart(policy, task):
-        return _ended(record, State.FAILED, reason, f"{said}; its restart policy is {policy.mode}", moment)
-    if policy.attempts is not None and restarts >= policy.attempts:
-        detail = f"{said}; its restart policy allows {policy.attempts} restarts"
-        return _ended(record, State.FAILED, reason, detail, moment)
-    return _restarted(record, said, moment)
+    return _again(record, _how_it_ended(record, task), reason, moment, wants_restart=_wants_restart(policy, task))
 
 
 def after_probes(record: Record, why: str, moment: Moment) -> Record:
     """It runs, and its probes say that it had better begin anew: for its restart policy that is an exit."""
-    policy = record.spec.restart
-    restarts = 0 if _ran_long(record, moment) else record.restarts
-    record = replace(record, restarts=restarts)
-    if policy.mode is RestartMode.NEVER:
-        return _ended(record, State.FAILED, Reason.UNHEALTHY, f"{why}; its restart policy is {policy.mode}", moment)
-    if policy.attempts is not None and restarts >= policy.attempts:
-        detail = f"{why}; its restart policy allows {policy.attempts} restarts"
-        return _ended(record, State.FAILED, Reason.UNHEALTHY, detail, moment)
-    return _restarted(record, why, moment)
+    record = replace(record, restarts=0 if _ran_long(record, moment) else record.restarts)
+    wants_restart = record.spec.restart.mode is not RestartMode.NEVER
+    return _again(record, why, Reason.UNHEALTHY, moment, wants_restart=wants_restart)
 
 
 def after_loss(record: Record, moment: Moment) -> Record:
@@ -140,6 +128,17 @@ def cleanup_failed(record: Record, failure: Failure, moment: Moment) -> Record:
         failed_cleanups=record.failed_cleanups + 1,
         retry_cleanup_s=moment.monotonic_s + wait_s,
     )
+
+
+def _again(record: Record, said: str, reason: Reason, moment: Moment, *, wants_restart: bool) -> Record:
+    """Another attempt where its policy wants one and has one left, else its end, for `reason`."""
+    policy = record.spec.restart
+    if not wants_restart:
+        return _ended(record, State.FAILED, reason, f"{said}; its restart policy is {policy.mode}", moment)
+    if policy.attempts is not None and record.restarts >= policy.attempts:
+        detail = f"{said}; its restart policy allows {policy.attempts} restarts"
+        return _ended(record, State.FAILED, reason, detail, moment)
+    return _restarted(record, said, moment)
 
 
 def _restarted(record: Record, said: str, moment: Moment) -> Record:
