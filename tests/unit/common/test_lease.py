@@ -78,7 +78,7 @@ class SulkingStore(MemoryDocuments):
 
 def test_one_renewal_that_fails_in_whatever_way_is_not_the_last(tmp_path: Path) -> None:
     store, losses = SulkingStore(), list[str]()
-    holder = StoreLease(store, DataDirectory(tmp_path), "root", 0.5, losses.append)
+    holder = StoreLease(store, DataDirectory(tmp_path), "root", 2.0, losses.append)
     assert holder.take()
     store.refusals = 1
 
