@@ -26,8 +26,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps: [bold]hedgerow up[/], then [bold]hedgerow deploy FILE[/]; the files in examples/ say what "
-    "they need. HEDGEROW_URL chooses another root than the one logged in to, HEDGEROW_TOKEN a personal API token instead "
-    "of a session, HEDGEROW_CA the file with that root's CA.",
+    "they need. HEDGEROW_URL chooses another root than the one logged in to, HEDGEROW_TOKEN a personal API token "
+    "instead of a session, HEDGEROW_CA the file with that root's CA.",
 )
 
 _MACHINE, _SERVICES, _PLACES = "This machine", "Applications and services", "Clusters and nodes"
