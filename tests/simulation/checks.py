@@ -5,6 +5,7 @@ from collections import Counter
 from edge_common.model.ids import InstanceId, ServiceId
 from edge_common.model.lifecycle import Desired, State
 from edge_common.model.resources import NOTHING, Resources
+from root_orchestrator.core.versions import revisions_like
 from tests.simulation.actors import ClusterActor
 from tests.simulation.world import World
 
@@ -63,6 +64,9 @@ def check_converged(world: World) -> None:
     for assignment in assignments:
         assert assignment.desired is Desired.RUNNING
         assert observed[assignment.instance_id].state is State.RUNNING, observed[assignment.instance_id]
+    newest = {each.service_id: revisions_like(each, each.spec) for each in tier.intents.services()}
+    outdated = [each for each in assignments if each.spec_revision not in newest[each.service_id]]
+    assert not outdated, f"still of an older spec: {outdated}"
     for cluster in world.clusters:
         assert cluster.tier is not None
         placed = {each.instance_id for each in cluster.tier.links.placements.all_assignments()}
