@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from edge_common.model.errors import Conflict, HedgerowError, InvalidInput
 from edge_common.model.ids import ApplicationId, ServiceId
+from edge_common.model.service import ServiceSpec
 from edge_common.model.sla import MicroserviceSla, Sla
 from edge_common.plumbing.clock import Clock
 from root_orchestrator.core import intents, versions
@@ -16,7 +17,7 @@ from root_orchestrator.core.permissions import Actor, Permission, Resource, Verb
 from root_orchestrator.core.records import Application, ServiceIntent
 from root_orchestrator.core.rollout import Verdict
 from root_orchestrator.core.rollout_orders import RolloutOrder, ordered
-from root_orchestrator.core.updates import Phase, Rollout
+from root_orchestrator.core.updates import Phase, Rollout, Version
 from root_orchestrator.ports import IntentStore, Nudge
 from root_orchestrator.values import Values
 
@@ -93,10 +94,9 @@ class Manager:
         """None is the last version that was well as a whole, or else the one before."""
         application, service = self._service(actor, service_id, CHANGE_SERVICE)
         to = versions.version(service, revision)
-        spec = self._values.renewed(to.spec, application.owner)
+        spec = self._earlier(application, to)
         if spec == service.spec:
             raise Conflict(f"Revision {to.revision} of {service.spec.name} is the same as the present one.")
-        self._check_addresses([ServiceDraft("the old spec", spec, {})], lambda: [application])
         after = versions.rolled_back(service, to, spec, self._clock.now_s())
         return self._write(intents.replaced(application, service, after))
 
@@ -151,16 +151,19 @@ class Manager:
             return replace(service, rollout=rollout)
         to = versions.version(service, rollout.stable_revision)
         try:
-            spec = self._values.renewed(to.spec, self._owner(service))
+            spec = self._earlier(self._store.application(service.application_id), to)
         except HedgerowError as error:
             return _held(service, rollout, f"{rollout.reason} There is no way back: {error}")
         if spec == service.spec:
             return _held(service, rollout, f"{rollout.reason} Nothing but values changed, and they have no way back.")
         return versions.rolled_back(service, to, spec, self._clock.now_s(), rollout.reason)
 
-    def _owner(self, service: ServiceIntent) -> str:
-        application = self._store.application(service.application_id)
-        return application.owner if application else ""
+    def _earlier(self, application: Application | None, to: Version) -> ServiceSpec:
+        """That spec with the present values. Raises InvalidInput or Conflict when it cannot be had any more."""
+        owner, own = (application.owner, [application]) if application else ("", [])
+        spec = self._values.renewed(to.spec, owner)
+        self._check_addresses([ServiceDraft(f"revision {to.revision}", spec, {})], lambda: own)
+        return spec
 
     def _write(self, change: Change) -> Change:
         if change.is_empty:

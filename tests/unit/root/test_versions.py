@@ -138,6 +138,19 @@ def test_a_rotated_secret_has_no_way_back(world: World, client: Client) -> None:
     assert "values" in rollout.reason
 
 
+def test_an_address_that_somebody_took_meanwhile_bars_the_way_back(world: World, client: Client) -> None:
+    service_id = applied(client, addresses={"rr_ip": "10.30.0.7"})
+    found_well(world, service_id)
+    applied(client)
+    other = microservice(microservice_name="other", addresses={"rr_ip": "10.30.0.7"})
+    client.put("/api/apply", sla(other, application_name="second"))
+    assert "10.30.0.7" in client.post(f"/api/service/{service_id}/rollback", {}, status=409)["message"]
+    found_bad(world, service_id)
+    rollout = stored(world, service_id).rollout
+    assert rollout.phase is Phase.PAUSED
+    assert "There is no way back: revision 1: the address 10.30.0.7 is not free" in rollout.reason
+
+
 def test_pause_resume_and_promote(world: World, client: Client) -> None:
     service_id = applied(client, update=CANARY)
     order = f"/api/service/{service_id}/rollout"
