@@ -205,10 +205,15 @@ class Play:
     def _change(self, number: int, **changes: object) -> None:
         self.slots[number] = replace(self.slots[number], **changes)  # type: ignore[arg-type]
 
+    def _is_damaged(self, slot: Slot) -> bool:
+        """By the new version: one that was well before and is not well just now is not its fault."""
+        is_proven = slot.new is not None and slot.new.is_proven
+        return slot.old is None and not is_proven and not slot.is_available(self.now_s)
+
     def _measure(self) -> None:
         slots = self.slots.values()
         self.lowest = min(self.lowest, sum(slot.is_available(self.now_s) for slot in slots))
-        self.damage = max(self.damage, sum(slot.old is None and not slot.is_available(self.now_s) for slot in slots))
+        self.damage = max(self.damage, sum(self._is_damaged(slot) for slot in slots))
         self.most = max(self.most, sum(slot.copies for slot in slots))
 
 
