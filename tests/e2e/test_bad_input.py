@@ -180,7 +180,8 @@ def test_a_user_without_the_role(system: Stack) -> None:
     try:
         token = ask(system, "POST", "/api/auth/login", ada, token=None)[1]["token"]
         (made,) = system.apply(sla("private", 0))
-        assert_refused(ask(system, "GET", "/api/users", token=token), 403)
+        assert_refused(ask(system, "GET", "/api/audit", token=token), 403)
+        assert [each["username"] for each in ask(system, "GET", "/api/users", token=token)[1]] == ["ada"]
         assert_refused(ask(system, "POST", "/api/auth/register", {**ada, "username": "eve"}, token=token), 403)
         assert_refused(ask(system, "GET", f"/api/service/{made['microserviceID']}", token=token), 404)
         (cluster,) = system.api.request("GET", "/api/clusters")
