@@ -11,7 +11,8 @@ from marshmallow import EXCLUDE, Schema, post_load
 from marshmallow import fields as ma
 from marshmallow.validate import Length, Range
 
-MAX_TEXT = 65_536
+MAX_TEXT = 131_072
+"""The longest argument and the longest variable that Linux hands to a program; an SLA allows no more."""
 MAX_ITEMS = 100_000
 MAX_WHOLE = 2**53
 

@@ -22,6 +22,7 @@ from edge_common.model.sla import (
     Sla,
     UpdateSla,
 )
+from edge_common.wire.derive import MAX_TEXT
 from edge_common.wire.strict import Anything, Decimal, Flag, ListOf, Part, StrictSchema, Table, Text, Whole, load
 
 VERSION = "v2.0"
@@ -165,8 +166,8 @@ class MicroserviceSchema(StrictSchema):
     vcpus = Decimal(0, MAX_VCPUS)
     storage = Whole(0, MAX_STORAGE_MB)
     port = NumberOrText()
-    cmd = ListOf(Text(max_length=131_072))
-    environment = ListOf(Text(max_length=131_072))
+    cmd = ListOf(Text(max_length=MAX_TEXT))
+    environment = ListOf(Text(max_length=MAX_TEXT))
     one_shot = Flag()
     privileged = Flag()
     target_node = Text()

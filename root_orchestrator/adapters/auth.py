@@ -28,6 +28,8 @@ from root_orchestrator.ports import IntentStore, PeopleStore
 
 logger = logging.getLogger(__name__)
 
+MAX_LOGGED_NAME = 64
+
 ACCESS_S = 600
 PASSWORD_FILE = "admin-password"  # noqa: S105 - the name of the file
 KEY_FILE = "jwt-key"
@@ -156,6 +158,7 @@ class Auth:
         is_right = self.passwords.is_right(user, password)
         if user is None or not is_right or not self._is_of(user, organization):
             self._limiter.failed(username, address)
+            logger.warning("event=login_refused user=%r address=%s", username[:MAX_LOGGED_NAME], address)
             raise Unauthenticated("The username or the password is wrong.")
         self._limiter.succeeded(username, address)
         return user

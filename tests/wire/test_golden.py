@@ -21,7 +21,7 @@ from edge_common.model.errors import HedgerowError, Incompatible, InvalidInput
 from edge_common.model.instance import Observation
 from edge_common.wire import join_messages, messages, net_messages
 from edge_common.wire.codec import decode, encode, from_document, to_document
-from edge_common.wire.derive import schema_of
+from edge_common.wire.derive import MAX_TEXT, schema_of
 from edge_common.wire.messages import Manifest, Presence, Report
 from edge_common.wire.version import MAJOR
 from tests.wire.samples import SAMPLES
@@ -179,7 +179,7 @@ class TestHostileInput:
             ("sequence", "7"),
             ("sequence", True),
             ("boot_id", 7),
-            ("boot_id", "x" * 70_000),
+            ("boot_id", "x" * (MAX_TEXT + 1)),
             ("is_full", "yes"),
             ("is_full", 1),
             ("observations", "all"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_common.model.errors import InvalidInput, Unsupported
+from edge_common.model.ids import ServiceId
 from edge_common.model.network import PortMapping, Transport
 from edge_common.model.resources import Resources
 from edge_common.model.service import (
@@ -19,6 +20,9 @@ from edge_common.model.service import (
     Spreading,
     Ulimit,
 )
+from edge_common.wire.codec import decode, encode
+from edge_common.wire.derive import MAX_TEXT
+from edge_common.wire.messages import DesiredService
 from edge_common.wire.sla import parse_sla
 from root_orchestrator.core.admission import ApplicationDraft, admit
 from tests.unit.root.world import microservice, sla
@@ -287,3 +291,12 @@ def test_any_value_in_any_field_is_admitted_or_refused_with_a_sentence(name: str
 def test_any_document_is_admitted_or_refused_with_a_sentence(document: Any) -> None:
     with pytest.raises(InvalidInput):
         admitted(document)
+
+
+def test_the_longest_variable_and_argument_of_an_sla_travel_over_the_link() -> None:
+    longest = "A=" + "x" * (MAX_TEXT - 2)
+    (draft,) = admit(parse_sla(sla(microservice(environment=[longest], cmd=[longest]))), "alice")
+    document = DesiredService(ServiceId("s1"), 1, 1, draft.services[0].spec)
+    assert decode(DesiredService, encode(document)) == document
+    with pytest.raises(InvalidInput, match=r"environment\[0\]: must have at most"):
+        parse_sla(sla(microservice(environment=[longest + "x"])))

@@ -105,11 +105,13 @@ def test_guessing_passwords_is_slowed_down_for_one_name_and_address() -> None:
     nobody.post("/api/auth/login", {"username": "Admin", "password": "Admin"})
 
 
-def test_wrong_name_and_wrong_password_are_told_alike(world: World) -> None:
+def test_wrong_name_and_wrong_password_are_told_alike(world: World, caplog: pytest.LogCaptureFixture) -> None:
     nobody = world.client(None)
     one = nobody.post("/api/auth/login", {"username": "Admin", "password": "guess"}, status=401)
     other = nobody.post("/api/auth/login", {"username": "nobody", "password": "guess"}, status=401)
     assert one == other
+    assert "event=login_refused user='Admin' address=127.0.0.1" in caplog.text
+    assert "guess" not in caplog.text
 
 
 def test_an_admin_manages_users_and_others_do_not(world: World) -> None:
