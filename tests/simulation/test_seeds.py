@@ -9,7 +9,7 @@ from tests.simulation.checks import check_always, check_converged
 from tests.simulation.faults import Faults
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("HEDGEROW_SEEDS", "500"))
+SEEDS = int(os.environ.get("HEDGEROW_SEEDS", "200"))
 FIRST_SEED = int(os.environ.get("HEDGEROW_FIRST_SEED", "0"))
 PER_TEST = 25
 TROUBLE_STEPS = 60
